@@ -1,0 +1,1 @@
+../../plugins/module_utils/_file_hash.py
