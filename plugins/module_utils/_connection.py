@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A connection to pachd: deadlines, retries, errors. PRIVATE to the collection: it may change at any time.
+
+The SDK's own client waits for ever, reads the user's environment and has one channel for all of it, so the
+SDK's stubs are put on a channel of ours: each call gets a deadline, the token, and errors in one form.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+from typing import Any
+
+from ._errors import PachdError, PachydermError, one_line
+from ._options import ConnectionOptions
+from ._sdk import sdk
+
+# Seconds for a call that streams its answer: a listing of a big repo takes longer than a unary call.
+_STREAM_SECONDS = 600.0
+_MAX_MESSAGE_BYTES = 20 * 1024**2
+# pachd answers this, now and then, when several clients start commits at the same time; a retry works.
+_ROLLBACK = "commit unexpectedly resulted in rollback"
+_ATTEMPTS = 4
+_READS = ("Inspect", "List", "Get", "Glob", "Walk")
+
+
+class Pachd:
+    """An open connection. `pfs` and `pps` are the SDK's stubs; their errors are PachdError.
+
+    Use it as a context manager; entering waits up to `timeout` seconds for pachd to answer.
+    """
+
+    def __init__(self, options: ConnectionOptions) -> None:
+        self.options = options
+        self._channel = _open_channel(options)
+        self.calls = _Calls(self._channel, options)
+        self.pfs = sdk().pfs.ApiStub(self.calls)
+        self.pps = sdk().pps.ApiStub(self.calls)
+
+    def __enter__(self) -> Pachd:
+        try:
+            self._reach()
+        except BaseException:
+            self._channel.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._channel.close()
+
+    @contextlib.contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        """Calls inside the block may take `seconds` each, in place of the options' timeout."""
+        before = self.calls.seconds
+        self.calls.seconds = seconds
+        try:
+            yield
+        finally:
+            self.calls.seconds = before
+
+    def _reach(self) -> None:
+        """Asks for the version until pachd answers. Raises PachydermError after the timeout."""
+        options = self.options
+        version = sdk().version.ApiStub(self.calls)
+        end = time.monotonic() + options.timeout
+        pause = 0.1
+        while True:
+            try:
+                with self.deadline(max(end - time.monotonic(), 0.05)):
+                    version.get_version()
+            except PachdError as error:
+                if error.code not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+                    raise
+                if time.monotonic() + pause >= end:
+                    raise PachydermError(
+                        f"cannot reach pachd at {options.address} within {options.timeout:g} s:"
+                        f" {_reason(error.text)}; is it running, and is pachd_address right?"
+                    ) from error
+            else:
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, 1.0)
+
+
+class _Calls:
+    """What a stub of the SDK takes for a channel: it adds token and deadline, retries, translates errors."""
+
+    def __init__(self, channel: Any, options: ConnectionOptions) -> None:
+        self._channel = channel
+        self._address = options.address
+        self._metadata = [("authn-token", options.auth_token)] if options.auth_token else []
+        self.seconds = options.timeout
+
+    def unary_unary(self, method: str, **codec: Any) -> Callable[[Any], Any]:
+        return functools.partial(self._unary, method, self._channel.unary_unary(method, **codec))
+
+    def unary_stream(self, method: str, **codec: Any) -> Callable[[Any], Iterator[Any]]:
+        return functools.partial(self._stream, method, self._channel.unary_stream(method, **codec))
+
+    def stream_unary(self, method: str, **codec: Any) -> Callable[..., Any]:
+        return functools.partial(self._upload, method, self._channel.stream_unary(method, **codec))
+
+    def stream_stream(self, method: str, **codec: Any) -> Any:
+        """Of the SDK's stubs only; no module calls a method of this kind."""
+        return self._channel.stream_stream(method, **codec)
+
+    def _unary(self, method: str, call: Any, request: Any) -> Any:
+        def once() -> Any:
+            return call(request, timeout=self.seconds, metadata=self._metadata)
+
+        return self._retried(method, once)
+
+    def _stream(self, method: str, call: Any, request: Any) -> Iterator[Any]:
+        """The whole answer is read before the first item is handed out, so that a retry repeats nothing."""
+
+        def once() -> list[Any]:
+            return list(call(request, timeout=max(self.seconds, _STREAM_SECONDS), metadata=self._metadata))
+
+        yield from self._retried(method, once)
+
+    def _upload(self, method: str, call: Any, requests: Callable[[], Iterable[Any]], seconds: float) -> Any:
+        """`requests` makes the stream anew for each attempt; the call may take `seconds`."""
+
+        def once() -> Any:
+            return call(iter(requests()), timeout=seconds, metadata=self._metadata)
+
+        return self._retried(method, once)
+
+    def _retried(self, method: str, once: Callable[[], Any]) -> Any:
+        is_read = method.rsplit("/", 1)[1].startswith(_READS)
+        attempt = 1
+        while True:
+            try:
+                return once()
+            except sdk().grpc.RpcError as rpc_error:
+                error = self._translate(method, rpc_error)
+                again = _ROLLBACK in error.text or (is_read and error.code == "UNAVAILABLE")
+                if not again or attempt == _ATTEMPTS or method.endswith("/GetVersion"):
+                    raise error from rpc_error
+            time.sleep(0.1 * 2**attempt)
+            attempt += 1
+
+    def _translate(self, method: str, error: Any) -> PachdError:
+        code, text = error.code().name, error.details() or ""
+        message = None
+        if code == "UNAVAILABLE":
+            message = f"pachd at {self._address} went away: {_reason(text)}"
+        elif code == "DEADLINE_EXCEEDED":
+            message = (
+                f"pachd at {self._address} did not answer {method} in time; raise timeout if it is only slow"
+            )
+        elif code == "UNAUTHENTICATED":
+            message = f"pachd at {self._address} wants another auth_token: {text}"
+        elif code == "UNIMPLEMENTED":
+            message = f"pachd at {self._address} does not know {method}: {text}"
+        return PachdError(code, one_line(text), message)
+
+
+def _open_channel(options: ConnectionOptions) -> Any:
+    grpc = sdk().grpc
+    settings: list[tuple[str, int]] = [
+        ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.min_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+    ]
+    if options.is_loopback:
+        settings.append(("grpc.enable_http_proxy", 0))
+    if not options.tls:
+        return grpc.insecure_channel(options.target, options=settings)
+    credentials = grpc.ssl_channel_credentials(root_certificates=options.ca_cert)
+    return grpc.secure_channel(options.target, credentials, options=settings)
+
+
+def _reason(text: str) -> str:
+    """The part of gRPC's long text that says why no connection came about."""
+    return one_line(text.rsplit("last error: ", 1)[-1]) or "no answer"

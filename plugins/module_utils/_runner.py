@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a module's options to its result. PRIVATE to the collection: it may change at any time.
+
+Only this file and main() of a module know AnsibleModule; only this file ends the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ._connection import Pachd
+from ._errors import LibraryMissingError, PachydermError
+from ._options import CONNECTION_SPEC, ConnectionOptions
+from ._plan import Outcome
+
+Declared = TypeVar("Declared")
+
+
+def run_module(
+    argument_spec: Mapping[str, Any],
+    parse: Callable[[Mapping[str, Any]], Declared],
+    work: Callable[[Pachd, Declared, bool], Outcome],
+    **rules: Any,
+) -> None:
+    """Runs a module to its end.
+
+    `parse` turns options into what is declared, before any connection is made; `work` gets the connection,
+    what is declared, and whether this is a check-mode run. `rules` are AnsibleModule's (mutually_exclusive and so on).
+    """
+    module = AnsibleModule(
+        argument_spec={**argument_spec, **CONNECTION_SPEC}, supports_check_mode=True, **rules
+    )
+    try:
+        declared = parse(module.params)
+        with Pachd(ConnectionOptions.parse(module.params)) as pachd:
+            outcome = work(pachd, declared, module.check_mode)
+    except LibraryMissingError as error:
+        module.fail_json(msg=missing_required_lib(error.library), exception=str(error))
+    except PachydermError as error:
+        for text in error.details.pop("warnings", []):
+            module.warn(text)
+        module.fail_json(msg=str(error), **error.details)
+    for text in dict.fromkeys([*outcome.plan.warnings, *outcome.warnings]):
+        module.warn(text)
+    module.exit_json(
+        changed=outcome.plan.changed,
+        actions=outcome.plan.summary,
+        diff=outcome.plan.diff,
+        **outcome.values,
+    )
