@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Branches, their provenance, and what a new commit sets off downstream."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+
+from ..errors import internal, not_found, unknown
+from ..store.db import Database
+from .lookup import Lookup
+from .model import Branch, BranchKey, Commit, CommitRef, Origin, Repo
+from .names import check_branch_name
+
+
+def new_id() -> str:
+    """A commit or job id: a UUID v4 in 32 hex digits."""
+    return uuid.uuid4().hex
+
+
+class Branches:
+    def __init__(self, db: Database, lookup: Lookup) -> None:
+        self._db = db
+        self._lookup = lookup
+
+    def create(
+        self, key: BranchKey, head: CommitRef | None, provenance: Sequence[BranchKey], commit_id: str = ""
+    ) -> Branch:
+        """Create or change a branch. Missing branches of `provenance` are created empty.
+
+        A new branch without a head or provenance gets an empty commit; a change of head or provenance
+        makes one commit, with the same id, on this branch (with provenance) and on all downstream.
+        `commit_id` is that id where the caller makes other commits of the same set.
+        """
+        check_branch_name(key.name)
+        commit_id = commit_id or new_id()
+        with self._db.transaction():
+            repo = self._lookup.get_repo(key.repo)
+            target = self._head(repo, head)
+            upstream = [self._upstream(key, other, commit_id) for other in provenance]
+            branch, existed = self._lookup.find_branch(key), True
+            if branch is None:
+                branch, existed = self._insert(repo, key.name), False
+            self._refuse_cycle(branch, upstream)
+            before = self._lookup.direct_provenance(branch.row_id)
+            after = [other.row_id for other in upstream]
+            self._set_provenance(branch, after)
+            changed = target is not None and (not existed or target.seq != branch.head)
+            if target is not None:
+                self.set_head(branch.row_id, target.seq)
+            elif upstream and (before != after or not existed):
+                self.add_commit(branch, commit_id, Origin.AUTO, parent=branch.head or None)
+                changed = True
+            elif not existed:
+                self.add_commit(branch, commit_id, Origin.AUTO, finished=True)
+            if changed:
+                self.propagate(commit_id, [branch.row_id])
+            return self._lookup.branch_by_row(branch.row_id)
+
+    def ensure(self, key: BranchKey, commit_id: str) -> Branch:
+        """The branch; made with an empty finished head when it is not there yet."""
+        return self._lookup.find_branch(key) or self.create(key, None, [], commit_id)
+
+    def insert_for_commit(self, repo: Repo, name: str) -> Branch:
+        """A new branch whose first commit the caller adds in the same transaction."""
+        check_branch_name(name)
+        return self._insert(repo, name)
+
+    def delete(self, key: BranchKey, force: bool) -> None:
+        with self._db.transaction():
+            self.remove(self._lookup.get_branch(key), force, prefix="")
+
+    def remove(self, branch: Branch, force: bool, prefix: str) -> None:
+        with self._db.transaction():
+            below = self._lookup.direct_subvenance(branch.row_id)
+            if below and not force:
+                names = " ".join(str(self._lookup.branch_by_row(row).key) for row in below)
+                raise unknown(
+                    f"{prefix}delete branch {branch.key}: branch {branch.key} cannot be deleted because"
+                    f" it's in the direct provenance of [{names}]"
+                )
+            self._db.execute("DELETE FROM branch WHERE id = ?", branch.row_id)
+            for row in below:
+                # What it was derived from is gone: the branch below stands on its own, as in pachd.
+                self._set_provenance(self._lookup.branch_by_row(row), [])
+
+    def removal_order(self, repo: Repo) -> list[Branch]:
+        """The repo's branches, each before those that it depends on."""
+        rows = [branch.row_id for branch in self._lookup.branches(repo)]
+        return [self._lookup.branch_by_row(row) for row in reversed(self._lookup.topological(rows))]
+
+    def clear_provenance(self, key: BranchKey) -> None:
+        """Cut a branch off from what it depends on; nothing is committed."""
+        with self._db.transaction():
+            self._set_provenance(self._lookup.get_branch(key), [])
+
+    def set_head(self, branch_id: int, seq: int) -> None:
+        self._db.execute("UPDATE branch SET head = ?, updated = ? WHERE id = ?", seq, time.time(), branch_id)
+
+    def add_commit(
+        self,
+        branch: Branch,
+        commit_id: str,
+        origin: Origin,
+        *,
+        description: str = "",
+        parent: int | None = None,
+        finished: bool = False,
+    ) -> Commit:
+        """A new head for `branch`. Its provenance is the heads of the branch's direct provenance."""
+        now = time.time()
+        seq = self._db.execute(
+            "INSERT INTO pfs_commit (id, repo_id, branch, parent, origin, description, started, finishing,"
+            " finished, based) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(commit_id, branch.repo_id, branch.key.name, parent, int(origin), description, now),
+            *((now, now, 1) if finished else (None, None, 0)),
+        )
+        upstream = {
+            self._lookup.branch_by_row(row).head for row in self._lookup.direct_provenance(branch.row_id)
+        }
+        self._db.executemany(
+            "INSERT INTO commit_provenance VALUES (?, ?)", [(seq, head) for head in sorted(upstream)]
+        )
+        self.set_head(branch.row_id, seq)
+        return self._lookup.commit_by_seq(seq)
+
+    def propagate(self, commit_id: str, changed: list[int]) -> None:
+        """Give each branch downstream of `changed` an open commit with the same id (once)."""
+        below: list[int] = []
+        for row in changed:
+            below += [branch for branch in self._lookup.subvenance(row) if branch not in below]
+        for row in self._lookup.topological(below):
+            branch = self._lookup.branch_by_row(row)
+            head = self._lookup.commit_by_seq(branch.head) if branch.head else None
+            if head is None or head.id != commit_id:
+                self.add_commit(branch, commit_id, Origin.AUTO, parent=branch.head or None)
+
+    def _head(self, repo: Repo, head: CommitRef | None) -> Commit | None:
+        if head is None:
+            return None
+        if head.repo != repo.key:
+            raise unknown("branch and head commit must belong to the same repo")
+        return self._lookup.get_commit(head)
+
+    def _upstream(self, key: BranchKey, other: BranchKey, commit_id: str) -> Branch:
+        if other.repo == key.repo:
+            raise unknown(f"repo {key.repo} cannot be in the provenance of its own branch")
+        if self._lookup.find_repo(other.repo) is None:
+            raise not_found(f"repo {other.repo} not found")
+        return self.ensure(other, commit_id)
+
+    def _refuse_cycle(self, branch: Branch, upstream: list[Branch]) -> None:
+        below = set(self._lookup.subvenance(branch.row_id))
+        for other in upstream:
+            if other.row_id in below or other.row_id == branch.row_id:
+                raise internal(
+                    f"cycle detected because {other.key} is already in the subvenance of {branch.key}"
+                )
+
+    def _insert(self, repo: Repo, name: str) -> Branch:
+        now = time.time()
+        row = self._db.execute(
+            "INSERT INTO branch (repo_id, name, created, updated) VALUES (?, ?, ?, ?)",
+            *(repo.row_id, name, now, now),
+        )
+        return self._lookup.branch_by_row(row)
+
+    def _set_provenance(self, branch: Branch, upstream: list[int]) -> None:
+        self._db.execute("DELETE FROM branch_provenance WHERE branch_id = ?", branch.row_id)
+        self._db.executemany(
+            "INSERT OR IGNORE INTO branch_provenance VALUES (?, ?, ?)",
+            [(branch.row_id, row, position) for position, row in enumerate(upstream)],
+        )

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that pachd itself fetches: AddFile with a URL."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..errors import unknown
+
+BLOCK_BYTES = 1 << 20
+# Seconds without an answer; pachd would wait for as long as the client does.
+FETCH_TIMEOUT = 60
+
+
+def fetch(url: str, path: str, recursive: bool) -> Iterator[tuple[str, bytes]]:
+    """(path, bytes) blocks of what is behind `url`.
+
+    http and https are fetched; file is read, relative to the directory that the server was started in;
+    with `recursive` it may be a directory. Object stores are not served.
+    """
+    scheme = urllib.parse.urlsplit(url).scheme
+    if scheme in ("http", "https"):
+        yield from _download(url, path)
+    elif scheme == "file":
+        yield from _read(Path(url.removeprefix("file://")), path, recursive)
+    else:
+        raise unknown(f"unrecognized object store: {scheme}")
+
+
+def _download(url: str, path: str) -> Iterator[tuple[str, bytes]]:
+    yield path, b""
+    try:
+        with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as response:
+            while block := response.read(BLOCK_BYTES):
+                yield path, block
+    except urllib.error.HTTPError as error:
+        raise unknown(f"error retrieving content from {url!r}: {error.code} {error.reason}") from error
+    except (OSError, ValueError) as error:
+        raise unknown(f"error retrieving content from {url!r}: {error}") from error
+
+
+def _read(source: Path, path: str, recursive: bool) -> Iterator[tuple[str, bytes]]:
+    try:
+        if recursive and source.is_dir():
+            for child in sorted(source.rglob("*")):
+                if child.is_file():
+                    yield from _read(child, f"{path.rstrip('/')}/{child.relative_to(source)}", False)
+            return
+        with source.open("rb") as file:
+            yield path, b""
+            while block := file.read(BLOCK_BYTES):
+                yield path, block
+    except OSError as error:
+        raise unknown(f"error retrieving content from {str(source)!r}: {error.strerror}") from error

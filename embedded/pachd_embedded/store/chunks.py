@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Content-addressed chunks: a chunk is stored once, under the BLAKE2b-256 of its bytes.
+
+Small chunks live in SQLite (one file each would cost more in the file system than their content);
+larger ones are files under chunks/, written beside and renamed, so that a name never shows half a chunk.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+from ..file_hash import chunk_id
+from .db import Database
+
+# Up to here SQLite reads and writes a blob faster than the file system does a file (sqlite.org/fasterthanfs).
+INLINE_BYTES = 100_000
+# Small chunks are written in batches: a transaction each would make 2,000 small files 2,000 transactions.
+BATCH_BYTES = 4 << 20
+
+
+class ChunkStore:
+    """`put` many, then `flush` before anything refers to them."""
+
+    def __init__(self, db: Database, directory: Path) -> None:
+        self._db = db
+        self._directory = directory / "chunks"
+        self._directory.mkdir(exist_ok=True)
+
+    def writer(self) -> ChunkWriter:
+        return ChunkWriter(self._db, self._directory)
+
+    def get(self, digest: bytes) -> bytes:
+        row = self._db.row("SELECT data FROM chunk WHERE id = ?", digest)
+        return bytes(row["data"]) if row else _path(self._directory, digest).read_bytes()
+
+
+class ChunkWriter:
+    """One client's writes; not thread-safe."""
+
+    def __init__(self, db: Database, directory: Path) -> None:
+        self._db = db
+        self._directory = directory
+        self._pending: list[tuple[bytes, bytes]] = []
+        self._pending_bytes = 0
+
+    def put(self, data: bytes) -> bytes:
+        """Store `data`; the answer is its id. Durable after `flush`."""
+        digest = chunk_id(data)
+        if len(data) > INLINE_BYTES:
+            self._write_file(digest, data)
+        else:
+            self._pending.append((digest, data))
+            self._pending_bytes += len(data)
+            if self._pending_bytes >= BATCH_BYTES:
+                self.flush()
+        return digest
+
+    def flush(self) -> None:
+        if self._pending:
+            with self._db.transaction():
+                self._db.executemany("INSERT OR IGNORE INTO chunk VALUES (?, ?)", self._pending)
+            self._pending = []
+            self._pending_bytes = 0
+
+    def _write_file(self, digest: bytes, data: bytes) -> None:
+        target = _path(self._directory, digest)
+        if target.exists():
+            return
+        target.parent.mkdir(exist_ok=True)
+        draft = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}")
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(target)
+
+
+def _path(directory: Path, digest: bytes) -> Path:
+    name = digest.hex()
+    return directory / name[:2] / name

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tables. Times are seconds since the epoch (REAL); ids of trees and chunks are raw BLAKE2b digests."""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+SCHEMA = """
+CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+
+-- Content: chunks of files (small ones here, large ones as files) and nodes of file trees.
+CREATE TABLE chunk (id BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE node (id BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE project (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, description TEXT NOT NULL, created REAL NOT NULL,
+  defaults TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE repo (
+  id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL REFERENCES project, name TEXT NOT NULL,
+  type TEXT NOT NULL, description TEXT NOT NULL, created REAL NOT NULL,
+  UNIQUE (project_id, name, type));
+CREATE TABLE branch (
+  id INTEGER PRIMARY KEY, repo_id INTEGER NOT NULL REFERENCES repo ON DELETE CASCADE, name TEXT NOT NULL,
+  head INTEGER, created REAL NOT NULL, updated REAL NOT NULL, UNIQUE (repo_id, name));
+CREATE TABLE branch_provenance (
+  branch_id INTEGER NOT NULL REFERENCES branch ON DELETE CASCADE,
+  upstream_id INTEGER NOT NULL REFERENCES branch ON DELETE CASCADE, position INTEGER NOT NULL,
+  PRIMARY KEY (branch_id, upstream_id)) WITHOUT ROWID;
+CREATE INDEX branch_subvenance ON branch_provenance (upstream_id);
+
+-- tree is the file tree as it stands; NULL means "empty" once based is 1, "not known yet" before.
+CREATE TABLE pfs_commit (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,
+  repo_id INTEGER NOT NULL REFERENCES repo ON DELETE CASCADE,
+  branch TEXT NOT NULL, parent INTEGER, origin INTEGER NOT NULL, description TEXT NOT NULL,
+  started REAL NOT NULL, finishing REAL, finished REAL,
+  error TEXT NOT NULL DEFAULT '', invalid TEXT NOT NULL DEFAULT '',
+  based INTEGER NOT NULL DEFAULT 0, tree BLOB, UNIQUE (id, repo_id));
+CREATE INDEX commit_of_repo ON pfs_commit (repo_id, seq);
+CREATE INDEX commit_children ON pfs_commit (parent);
+CREATE INDEX commit_unfinished ON pfs_commit (seq) WHERE finished IS NULL;
+CREATE TABLE commit_provenance (
+  seq INTEGER NOT NULL REFERENCES pfs_commit ON DELETE CASCADE, upstream INTEGER NOT NULL,
+  PRIMARY KEY (seq, upstream)) WITHOUT ROWID;
+CREATE INDEX commit_subvenance ON commit_provenance (upstream);
+
+CREATE TABLE pipeline (
+  id INTEGER PRIMARY KEY, project TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
+  stopped INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL, reason TEXT NOT NULL DEFAULT '',
+  created REAL NOT NULL, UNIQUE (project, name));
+CREATE TABLE pipeline_version (
+  pipeline_id INTEGER NOT NULL REFERENCES pipeline ON DELETE CASCADE, version INTEGER NOT NULL,
+  user_json TEXT NOT NULL, effective_json TEXT NOT NULL, request BLOB NOT NULL,
+  salt TEXT NOT NULL, spec_commit TEXT NOT NULL, updated REAL NOT NULL,
+  PRIMARY KEY (pipeline_id, version)) WITHOUT ROWID;
+
+-- datums is a tree: datum id -> result, shared between jobs where nothing changed.
+CREATE TABLE job (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,
+  pipeline_id INTEGER NOT NULL REFERENCES pipeline ON DELETE CASCADE, version INTEGER NOT NULL,
+  output INTEGER NOT NULL, meta INTEGER NOT NULL, state INTEGER NOT NULL, reason TEXT NOT NULL DEFAULT '',
+  processed INTEGER NOT NULL DEFAULT 0, skipped INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
+  recovered INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0,
+  created REAL NOT NULL, started REAL, finished REAL, stats TEXT NOT NULL DEFAULT '{}',
+  datums BLOB, output_tree BLOB, UNIQUE (id, pipeline_id));
+CREATE INDEX job_of_pipeline ON job (pipeline_id, seq);
+CREATE INDEX job_active ON job (seq) WHERE finished IS NULL;
+-- What a running job has done so far, so that it goes on from there after a crash.
+CREATE TABLE datum_done (
+  job_seq INTEGER NOT NULL REFERENCES job ON DELETE CASCADE, datum TEXT NOT NULL, result TEXT NOT NULL,
+  PRIMARY KEY (job_seq, datum)) WITHOUT ROWID;
+CREATE TABLE log (
+  seq INTEGER PRIMARY KEY, job_seq INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
+  datum TEXT NOT NULL, user INTEGER NOT NULL, time REAL NOT NULL, message TEXT NOT NULL);
+CREATE INDEX log_of_job ON log (job_seq, seq);
+"""
