@@ -52,11 +52,11 @@ def float_text(value: float) -> str:
 
 def float32_text(value: float) -> str:
     """The shortest digits that give the same float32, e.g. 0.01 for 0.009999999776482582."""
-    wanted = struct.pack("f", value)
+    wanted = struct.pack("<f", value)
     digits = next(
         text
         for precision in range(1, 10)
-        if struct.pack("f", float(text := f"{value:.{precision}g}")) == wanted
+        if struct.pack("<f", float(text := f"{value:.{precision}g}")) == wanted
     )
     return _number_text(digits, value)
 

@@ -8,11 +8,12 @@ reading order, be it the JSON or the message.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![-+._a-zA-Z0-9])")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]*)?(?![-+._a-zA-Z0-9])")
 _LITERAL = re.compile(r"(?:null|true|false)(?![-+._a-zA-Z0-9])")
 _BAD_VALUE = re.compile(r"[-+._a-zA-Z0-9]{1,32}|.", re.DOTALL)
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
@@ -178,8 +179,6 @@ class Scanner:
         unit = self._hex4(start, pos)
         if not 0xD800 <= unit <= 0xDFFF:
             return chr(unit), pos + 6
-        if self._source[pos + 6 : pos + 8] != "\\u":
-            raise self._bad_escape(start, pos + 6, 6)
         low = self._hex4(start, pos + 6)
         if unit >= 0xDC00 or not 0xDC00 <= low <= 0xDFFF:
             raise self._bad_escape(start, pos + 6, 6)
@@ -189,10 +188,10 @@ class Scanner:
         if pos + 6 > len(self._source):
             raise ProtoJsonError("unexpected EOF")
         digits = _HEX4.fullmatch(self._source, pos + 2, pos + 6)
-        if not digits:
+        if not digits or self._source[pos : pos + 2] != "\\u":
             raise self._bad_escape(start, pos, 6)
         return int(digits.group(), 16)
 
     def _bad_escape(self, start: int, pos: int, length: int) -> ProtoJsonError:
-        code = self._source[pos : pos + length].replace("\\", "\\\\").replace('"', '\\"')
-        return self.syntax_error(start, f'invalid escape code "{code}" in string')
+        code = json.dumps(self._source[pos : pos + length], ensure_ascii=False)
+        return self.syntax_error(start, f"invalid escape code {code} in string")

@@ -166,7 +166,7 @@ def _float(kind: str, number: str, token: Token) -> float | None:
 def _float32(value: float) -> float | None:
     """What a float32 keeps of a value; None where it is too large for one."""
     try:
-        return float(struct.unpack("f", struct.pack("f", value))[0])
+        return float(struct.unpack("<f", struct.pack("<f", value))[0])
     except OverflowError:
         return None
 

@@ -15,7 +15,7 @@ from pachyderm_sdk.api import pps
 
 from pachd_embedded.errors import PachError, unknown
 from pachd_embedded.pfs.names import check_branch_name, check_pipeline_name
-from pachd_embedded.pps.inputs import children_of, is_set, kinds_of, walk_inputs, walk_nodes
+from pachd_embedded.pps.inputs import children_of, clean_glob, is_set, kinds_of, walk_inputs, walk_nodes
 
 _REPROCESS_SPECS = ("", "until_success", "every_job")
 _SERVICE_TYPES = ("", "ClusterIP", "LoadBalancer", "NodePort")
@@ -63,19 +63,20 @@ def check_spec(request: Any, secrets: Mapping[str, Collection[str]] | None = Non
 def unsupported(request: Any) -> str:
     """One line that names what this server cannot run of a spec that pachd takes, or ""."""
     inputs = list(walk_inputs(request.input))
-    refused = {
+    files = [each for each in inputs if isinstance(each, pps.PfsInput)]
+    used = {
         "spout": is_set(request.spout),
         "service": is_set(request.service),
         "egress": is_set(request.egress),
         "determined": is_set(request.determined),
         "s3_out": request.s3_out,
-        "input.cron": any(isinstance(each, pps.CronInput) for each in inputs),
+        "transform.datum_batching": request.transform.datum_batching,
+        "input.cron": len(files) < len(inputs),
+        "input.pfs.s3": any(each.s3 for each in files),
+        "input.pfs.trigger": any(is_set(each.trigger) for each in files),
+        "input.pfs.propagation_spec.never": any(each.propagation_spec.never for each in files),
     }
-    for each in inputs:
-        if isinstance(each, pps.PfsInput):
-            refused["input.pfs.s3"] = refused.get("input.pfs.s3", False) or each.s3
-            refused["input.pfs.trigger"] = refused.get("input.pfs.trigger", False) or is_set(each.trigger)
-    names = [name for name, used in refused.items() if used]
+    names = [name for name, is_used in used.items() if is_used]
     if not names:
         return ""
     return (
@@ -160,7 +161,7 @@ def _pfs_error(pfs: Any) -> str:
         return "input must specify a repo"
     if not pfs.s3 and not pfs.glob:
         return "input must specify a glob"
-    if pfs.s3 and pfs.glob.strip("/") not in ("", "."):
+    if pfs.s3 and (not pfs.glob or clean_glob(pfs.glob) != "/"):
         return (
             "inputs that set 's3' to 'true' must also set 'glob', to \"/\", as the S3 gateway is only able "
             "to expose data at the commit level"
