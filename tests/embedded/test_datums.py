@@ -185,3 +185,8 @@ def test_joins_and_groups_tell_their_keys() -> None:
     assert all("PACH_DATUM_l_GROUP_BY" not in env for env in joined)
     grouped = [env_of(datum) for datum in datums(letters("group", GROUP_BY, GROUP_BY))]
     assert sorted(env["PACH_DATUM_r_GROUP_BY"] for env in grouped) == ["a", "b", "c"]
+
+
+def test_a_capture_of_a_directory_is_its_name() -> None:
+    (datum,) = datums({"group": [of("l", "/(d*)", **GROUP_BY)]})
+    assert env_of(datum)["PACH_DATUM_l_GROUP_BY"] == "d"

