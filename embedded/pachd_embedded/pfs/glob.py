@@ -26,8 +26,8 @@ class Glob:
         # Everything before the first globbing character: each path that matches starts with it.
         # A backslash in it is not resolved, in pachd neither, so such a pattern matches nothing.
         self.literal_prefix = path_rule.literal_prefix(self.pattern)
-        # The pattern has no globbing character: it matches the path that it is, or nothing.
-        self.is_literal = self.literal_prefix == self.pattern
+        # The pattern is a path, and matches that one alone.
+        self.is_literal = self.literal_prefix == self.pattern and "\\" not in self.pattern
         nodes = parse(self.pattern)
         self._matcher = (
             glob_regex.matcher(nodes) if glob_regex.is_quick(nodes) else glob_search.matcher(nodes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 
 from pachd_embedded.pfs.glob_syntax import CharacterClass, GlobError, Group, Node, Text, Wildcard
 
@@ -30,16 +31,35 @@ def matcher(nodes: Sequence[Node]) -> Matcher:
 
 def is_quick(nodes: Sequence[Node]) -> bool:
     """Whether Python's backtracking stays quick: no repeated group, and few places with a choice."""
-    every = list(in_order_of_their_ends(nodes))
+    every = in_order_of_their_ends(nodes)
     if any(isinstance(node, Group) and node.quantifier in ("*", "+") for node in every):
         return False
-    return sum(map(_is_choice, every)) <= _MAX_CHOICES
+    return _choices(nodes, last=True) <= _MAX_CHOICES
 
 
-def _is_choice(node: Node) -> bool:
-    if isinstance(node, Group):
-        return node.quantifier in ("?", "!") or len(node.alternatives) > 1
-    return node in (Wildcard.STAR, Wildcard.SUPER)
+def _choices(nodes: Sequence[Node], *, last: bool) -> int:
+    """How many nodes could match in several ways. `last`: the pattern ends where these nodes do."""
+    flat = list(_without_plain_groups(nodes))
+    count = 0
+    for node, following in zip_longest(flat, flat[1:]):
+        if isinstance(node, Group):
+            count += 1 + sum(_choices(alternative, last=False) for alternative in node.alternatives)
+        elif node is Wildcard.STAR:
+            # Before a slash or at the end it has to take all there is.
+            stops = following.text[0] == "/" if isinstance(following, Text) else last and following is None
+            count += not stops
+        elif node is Wildcard.SUPER:
+            count += 1
+    return count
+
+
+def _without_plain_groups(nodes: Sequence[Node]) -> Iterator[Node]:
+    """The nodes, with those of groups that only capture in the place of the group."""
+    for node in nodes:
+        if isinstance(node, Group) and node.quantifier in ("", "@") and len(node.alternatives) == 1:
+            yield from _without_plain_groups(node.alternatives[0])
+        else:
+            yield node
 
 
 def negation_is_bounded(nodes: Sequence[Node]) -> bool:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Globs matched in bounded time: for patterns with which a backtracking regular expression could run for ever.
+"""Globs matched in bounded time: for patterns with which a regular expression could run for ever.
 
-The pattern becomes a small program that is tried depth first, the preferred way first, as a regular expression
-does. No step is tried twice at one place of the path, since it would fail again: nothing that was captured
-bears on what matches. So the time is at most the pattern's length times the path's (for each negation: times
-the path's once more), and the captures are those of the regular expression.
+The pattern becomes a small program that is tried depth first, the preferred way first, as a regular
+expression does. No step is tried twice at one place of the path, since it would fail again: what was
+captured has no bearing on what matches. So the time grows with the pattern's length and the square of the
+path's (for each negation: times the path's length once more). The captures are those of the regular
+expression, except that a parenthesis within a repeated one keeps its last capture where pachd makes one
+more, empty pass over it.
 """
 
 from __future__ import annotations
@@ -22,6 +24,13 @@ class _Take:
     """Go on behind what the expression matches; it matches in one way only."""
 
     regex: re.Pattern[str]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Go on behind as many of these characters as possible, or else fewer, down to none."""
+
+    characters: re.Pattern[str]
 
 
 @dataclass(frozen=True)
@@ -49,7 +58,7 @@ class _Done:
     """A match."""
 
 
-_Step = _Take | _Try | _Save | _Refuse | _Done
+_Step = _Take | _Run | _Try | _Save | _Refuse | _Done
 
 
 def matcher(nodes: Sequence[Node]) -> Matcher:
@@ -82,17 +91,26 @@ def _run(program: Sequence[_Step], path: str, start: int) -> dict[int, int] | No
         if isinstance(step, _Try):
             untried.extend((other, place, saved) for other in reversed(step.steps))
             continue
+        if isinstance(step, _Run):
+            most = _end(step.characters, path, place)
+            untried.extend((number + 1, end, saved) for end in range(place, most + 1))
+            continue
         if isinstance(step, _Take):
-            found = step.regex.match(path, place)
-            if found is None:
+            place = _end(step.regex, path, place)
+            if place < 0:
                 continue
-            place = found.end()
         elif isinstance(step, _Save):
             saved = {**saved, step.slot: place}
         elif _run(step.program, path, place) is not None:
             continue
         untried.append((number + 1, place, saved))
     return None
+
+
+def _end(regex: re.Pattern[str], path: str, start: int) -> int:
+    """Where the match that begins at `start` ends; -1 without one."""
+    found = regex.match(path, start)
+    return -1 if found is None else found.end()
 
 
 class _Compiler:
@@ -114,16 +132,10 @@ class _Compiler:
         for node in nodes:
             if isinstance(node, Group):
                 self._group(node, steps)
-            elif node is Wildcard.STAR:
-                self._run_of("[^/]", steps)
-            elif node is Wildcard.SUPER:
-                self._run_of(".", steps)
+            elif node in (Wildcard.STAR, Wildcard.SUPER):
+                steps.append(_Run(re.compile(leaf(node))))
             else:
                 steps.append(_Take(re.compile(leaf(node))))
-
-    def _run_of(self, character: str, steps: list[_Step]) -> None:
-        here = len(steps)
-        steps += [_Try((here + 1, here + 3)), _Take(re.compile(character)), _Try((here,))]
 
     def _group(self, group: Group, steps: list[_Step]) -> None:
         if group.quantifier == "":
@@ -152,7 +164,7 @@ class _Compiler:
             case "!":
                 to_end = not self._negation_is_bounded
                 steps += [_Refuse(self.program(each, to_end=to_end)) for each in group.alternatives]
-                self._run_of("[^/]", steps)
+                steps.append(_Run(re.compile(leaf(Wildcard.STAR))))
             case _:
                 raise GlobError(f"unimplemented quatifier {group.quantifier}")
 

@@ -6,6 +6,7 @@ Some of its habits surprise, and are kept since users' pipelines depend on them:
 - inside braces "|" and ")" are text (so "{@(a|b),c}" is not what it seems), unless they follow another
   globbing character at once;
 - one of "@!^+" without "(" starts text that only "?*[{(" ends, not even "," or "}";
+- a class that is empty is refused;
 - a class takes the first "!" or "^" at any place as its negation, and matches "/" if it is negated.
 """
 
@@ -17,7 +18,7 @@ from enum import Enum
 
 
 class GlobError(Exception):
-    """A pattern that PFS refuses; the text is pachd's."""
+    """A pattern that PFS refuses; the text is pachd's, or shorter where that quotes its inner workings."""
 
 
 class Wildcard(Enum):
