@@ -180,4 +180,4 @@ def _open_channel(options: ConnectionOptions) -> Any:
 
 def _reason(text: str) -> str:
     """The part of gRPC's long text that says why no connection came about."""
-    return one_line(text.rsplit("last error: ", 1)[-1]) or "no answer"
+    return one_line(text.rsplit("last error: ", 1)[-1]).removeprefix("UNKNOWN: ") or "no answer"

@@ -28,7 +28,7 @@ def run_module(
     """Runs a module to its end.
 
     `parse` turns options into what is declared, before any connection is made; `work` gets the connection,
-    what is declared, and whether this is a check-mode run. `rules` are AnsibleModule's (mutually_exclusive and so on).
+    what is declared, and whether this is a check-mode run. `rules` are AnsibleModule's own.
     """
     module = AnsibleModule(
         argument_spec={**argument_spec, **CONNECTION_SPEC}, supports_check_mode=True, **rules

@@ -104,8 +104,8 @@ def plan_sync(
     """The change that brings `local` into the branch.
 
     `remote` is what the branch holds below the sync's dest, at it and above it, directories included.
-    `hash_of` is asked only for files whose size is that of the remote one. Raises PachydermError where a file would take
-    the place of a directory, or the other way round, and the sync may not delete what is in the way.
+    `hash_of` is asked only for files whose size is that of the remote one. Raises PachydermError where a
+    file would take the place of a directory, or the other way round, and the sync may not delete that.
     """
     base = sync.dest.rstrip("/") + "/"
     files = {entry.path: entry for entry in remote if not entry.is_dir}
