@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
-from pachyderm_sdk.api import admin, auth, pfs, version
+from pachyderm_sdk.api import admin, auth, pfs, pps, version
 
 from .journal import Journal
 from .pfs.service import Pfs
+from .pps.service import Pps
 from .rpc import handler_for
 from .servicers.cluster import AdminServicer, AuthServicer, VersionServicer
 from .servicers.pfs import PfsServicer
+from .servicers.pps import PpsServicer
 from .store.db import Database
+from .workers.gpus import GpuPool
 from .workers.process import ProcessWorker
 
 # Calls that wait (inspect with wait, subscribe) each hold a thread for as long as they wait.
@@ -53,13 +56,14 @@ class Server:
                 f"--address {settings.address}: only loopback is served, because a pipeline is a command"
                 " that runs on this machine; add --insecure to listen there all the same"
             )
-        worker = ProcessWorker(settings.images, settings.private_pfs)
+        worker = ProcessWorker(settings.images, settings.private_pfs, [settings.data_dir])
         missing = worker.check()
         if missing:
             raise StartError(missing)
         self._db = Database(settings.data_dir)
         self._journal = Journal(settings.journal)
         self._pfs = Pfs(self._db, settings.data_dir)
+        self._pps = Pps(self._db, self._pfs, worker, GpuPool(settings.gpus), settings.data_dir)
         self._grpc = grpc.server(
             ThreadPoolExecutor(CALL_THREADS, "call"),
             options=[
@@ -77,11 +81,13 @@ class Server:
                 f"--address {settings.address}: cannot listen there, probably because another program does"
             ) from None
         self.address = f"{host}:{self.port}"
+        self._pps.start()
         self._grpc.start()
 
     def stop(self, grace: float = 1.0) -> None:
         """Refuse new calls, give running ones `grace` seconds, stop the workers, close the storage."""
         stopped = self._grpc.stop(grace)
+        self._pps.stop()
         self._db.close_waiters()
         stopped.wait()
         self._close_storage()
@@ -93,6 +99,7 @@ class Server:
     def _handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
         servicers = (
             (pfs, PfsServicer(self._pfs)),
+            (pps, PpsServicer(self._pps)),
             (version, VersionServicer()),
             (admin, AdminServicer(self._cluster_id())),
             (auth, AuthServicer()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..errors import internal, not_found, unknown
 from ..store.db import Database
@@ -23,6 +23,8 @@ class Branches:
     def __init__(self, db: Database, lookup: Lookup) -> None:
         self._db = db
         self._lookup = lookup
+        # Told of each commit that comes from upstream, within the same transaction: the job engine listens.
+        self.on_derived_commit: Callable[[Branch, Commit], None] = lambda _branch, _commit: None
 
     def create(
         self, key: BranchKey, head: CommitRef | None, provenance: Sequence[BranchKey], commit_id: str = ""
@@ -123,7 +125,10 @@ class Branches:
             "INSERT INTO commit_provenance VALUES (?, ?)", [(seq, head) for head in sorted(upstream)]
         )
         self.set_head(branch.row_id, seq)
-        return self._lookup.commit_by_seq(seq)
+        commit = self._lookup.commit_by_seq(seq)
+        if upstream:
+            self.on_derived_commit(branch, commit)
+        return commit
 
     def propagate(self, commit_id: str, changed: list[int]) -> None:
         """Give each branch downstream of `changed` an open commit with the same id (once)."""

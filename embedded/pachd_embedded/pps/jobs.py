@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs: one for each commit that reaches a pipeline's output branch. Running them is in runner.py."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from ..pfs.model import META, USER, Branch, Commit
+from ..pfs.service import Pfs
+from ..store.db import Database
+from .model import Job, JobState, Pipeline, PipelineKey
+from .records import Records
+
+STOPPED_REASON = "job stopped"
+
+
+class Jobs:
+    def __init__(self, db: Database, pfs: Pfs, records: Records) -> None:
+        self._db = db
+        self._pfs = pfs
+        self._records = records
+        # Set for jobs that run, so that killing one stops its processes at once.
+        self._cancel: dict[int, threading.Event] = {}
+        pfs.branches.on_derived_commit = self._on_commit
+
+    def _on_commit(self, branch: Branch, commit: Commit) -> None:
+        if commit.repo.type != USER:
+            return
+        pipeline = self._records.find_pipeline(PipelineKey(commit.repo.project, commit.repo.name))
+        if pipeline is None or pipeline.stopped or branch.key != pipeline.output:
+            return
+        self._db.execute(
+            "INSERT INTO job (id, pipeline_id, version, output, state, created) VALUES (?, ?, ?, ?, ?, ?)",
+            *(commit.id, pipeline.row_id, pipeline.version, commit.seq, int(JobState.CREATED), time.time()),
+        )
+
+    def cancel_event(self, job: Job) -> threading.Event:
+        """Set when the job is killed; made when it starts."""
+        return self._cancel.setdefault(job.seq, threading.Event())
+
+    def forget(self, job: Job) -> None:
+        self._cancel.pop(job.seq, None)
+
+    def set_state(self, job: Job, state: JobState) -> bool:
+        """False when the job has ended meanwhile (it was killed, or its pipeline deleted)."""
+        with self._db.transaction():
+            now = self._records.job_by_seq(job.seq)
+            if now is None or now.finished is not None:
+                return False
+            started = now.started or time.time()
+            self._db.execute(
+                "UPDATE job SET state = ?, started = ? WHERE seq = ?", int(state), started, job.seq
+            )
+            return True
+
+    def end(self, job: Job, state: JobState, reason: str) -> None:
+        """Close a job: its output and meta commits are finished, with the reason as their error.
+
+        A job whose commits turn out unreadable (two datums wrote one path) fails with that reason.
+        """
+        with self._db.transaction():
+            now = self._records.job_by_seq(job.seq)
+            if now is None or now.finished is not None:
+                return
+            error = "" if state is JobState.SUCCESS else reason
+            invalid = self._close_commits(job, error)
+            if state is JobState.SUCCESS and invalid:
+                state, reason = JobState.FAILURE, invalid
+            self._db.execute(
+                "UPDATE job SET state = ?, reason = ?, finished = ? WHERE seq = ?",
+                *(int(state), reason, time.time(), job.seq),
+            )
+            self._db.execute("DELETE FROM datum_done WHERE job_seq = ?", job.seq)
+
+    def _close_commits(self, job: Job, error: str) -> str:
+        """The answer is what is wrong with the output's files, "" when nothing is."""
+        output = self._pfs.lookup.commits("c.seq = ?", job.output)
+        if not output:
+            return ""  # dropped while the job ran
+        pipeline = self._records.pipeline_of(job)
+        meta_repo = self._pfs.lookup.find_repo(pipeline.key.repo(META))
+        meta = self._pfs.lookup.find_commit(meta_repo, job.id) if meta_repo else None
+        for commit in (output[0], meta):
+            if commit is not None and commit.finishing is None:
+                self._pfs.commits.close(commit, commit.description, error)
+        return self._pfs.lookup.commit_by_seq(job.output).invalid
+
+    def kill(self, job: Job, reason: str) -> None:
+        with self._db.transaction():
+            self.end(job, JobState.KILLED, reason or STOPPED_REASON)
+        if (event := self._cancel.get(job.seq)) is not None:
+            event.set()
+
+    def kill_all(self, pipeline: Pipeline, reason: str) -> None:
+        sql = "pipeline_id = ? AND finished IS NULL ORDER BY seq"
+        for job in self._records.jobs(sql, pipeline.row_id):
+            self.kill(job, reason)
+
+    def delete(self, job: Job) -> None:
+        with self._db.transaction():
+            self.kill(job, STOPPED_REASON)
+            self._db.execute("DELETE FROM job WHERE seq = ?", job.seq)
+
+    def waiting(self) -> list[Job]:
+        """For each pipeline the oldest job that has not ended, if it has not started either."""
+        oldest: dict[int, Job] = {}
+        for job in self._records.jobs("finished IS NULL ORDER BY seq"):
+            oldest.setdefault(job.pipeline_id, job)
+        return [job for job in oldest.values() if job.state is JobState.CREATED]
+
+    def resume_interrupted(self) -> None:
+        """After a crash: what ran before runs again, from the datums that are not done yet."""
+        with self._db.transaction():
+            states = (int(JobState.STARTING), int(JobState.RUNNING), int(JobState.FINISHING))
+            sql = "UPDATE job SET state = ? WHERE finished IS NULL AND state IN (?, ?, ?)"
+            self._db.execute(sql, int(JobState.CREATED), *states)
+
+    def add_stats(self, job: Job, **amounts: float) -> None:
+        """Add to the job's ProcessStats: seconds and bytes."""
+        now = self._records.job_by_seq(job.seq)
+        if now is not None:
+            stats = {name: now.stats.get(name, 0) + amount for name, amount in amounts.items()}
+            self._db.execute("UPDATE job SET stats = ? WHERE seq = ?", json.dumps(stats), job.seq)
+
+    def log(self, job: Job, datum: str, message: str, user: bool) -> None:
+        with self._db.transaction():
+            if self._records.job_by_seq(job.seq) is not None:  # else its pipeline was deleted
+                self._db.execute(
+                    "INSERT INTO log (job_seq, datum, user, time, message) VALUES (?, ?, ?, ?, ?)",
+                    *(job.seq, datum, int(user), time.time(), message),
+                )
+
+    def wait(self, key: PipelineKey, job_id: str, give_up: Callable[[], bool]) -> Job:
+        """The job once it has ended."""
+        job = self._records.get_job(key, job_id)
+
+        def look() -> Job | None:
+            now = self._records.get_job(key, job_id)
+            return now if now.finished is not None else None
+
+        return self._db.wait_until(look, give_up) or job
+
+    def subscribe(self, key: PipelineKey, give_up: Callable[[], bool]) -> Iterator[Job]:
+        """Each job of a pipeline, again whenever its state changes, the oldest first."""
+        row = self._records.get_pipeline(key).row_id
+        seen: dict[int, JobState] = {}
+
+        def look() -> list[Job] | None:
+            jobs = self._records.jobs("pipeline_id = ? ORDER BY seq", row)
+            return [job for job in jobs if seen.get(job.seq) != job.state] or None
+
+        while found := self._db.wait_until(look, give_up):
+            for job in found:
+                seen[job.seq] = job.state
+                yield job

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pipelines: create, update, start, stop, delete. What a pipeline does with commits is in jobs.py."""
+
+from __future__ import annotations
+
+import time
+import uuid
+
+from ..errors import already_exists, invalid_argument, not_found, unimplemented, unknown
+from ..pfs.branches import new_id
+from ..pfs.model import META, SPEC, USER, BranchKey, Origin, RepoKey
+from ..pfs.service import Pfs
+from ..store.db import Database
+from .defaults import Defaults
+from .inputs import walk_inputs, with_default_names
+from .jobs import Jobs
+from .model import Pipeline, PipelineKey, PipelineState
+from .records import Records
+from .spec import EffectiveSpec, make_effective
+from .spec_check import check_spec, unsupported
+
+# Who updates or stops a pipeline while auth is off, as pachd's reasons name them.
+NO_USER = "unknown_username"
+
+
+class Pipelines:
+    def __init__(self, db: Database, pfs: Pfs, records: Records, jobs: Jobs, defaults: Defaults) -> None:
+        self._db = db
+        self._pfs = pfs
+        self._records = records
+        self._jobs = jobs
+        self._defaults = defaults
+
+    def create(self, user_json: str, *, dry_run: bool, update: bool, reprocess: bool) -> str:
+        """CreatePipelineV2. The answer is the effective spec as proto JSON; a dry run changes nothing."""
+        project = self._defaults.project_of(user_json)
+        spec = make_effective(user_json, self._defaults.cluster(), self._defaults.project(project))
+        # Kept apart from what follows: filling in names must not show in the answer.
+        answer = spec.response_json(update=update, reprocess=reprocess)
+        check_spec(spec.request, secrets={})
+        if reason := unsupported(spec.request):
+            raise unimplemented(reason)
+        if not dry_run:
+            self._write(spec, update, reprocess)
+        return answer
+
+    def _write(self, spec: EffectiveSpec, update: bool, reprocess: bool) -> None:
+        request = with_default_names(spec.request)
+        key = PipelineKey(request.pipeline.project.name, request.pipeline.name)
+        with self._db.transaction():
+            old = self._records.find_pipeline(key)
+            if old is not None and not update:
+                raise already_exists(f'pipeline "{key}" already exists')
+            if self._pfs.lookup.find_project(key.project) is None:
+                raise invalid_argument(f'project "{key.project}" not found')
+            inputs = _input_branches(request)
+            for branch in inputs:
+                if self._pfs.lookup.find_repo(branch.repo) is None:
+                    raise not_found(f"repo {branch.repo} not found")
+            if old is None:
+                self._create_repos(key, request.description)
+            else:
+                reason = f"all jobs killed because pipeline was updated for user {NO_USER}"
+                self._jobs.kill_all(old, reason)
+            self._commit_version(key, spec, request, old, reprocess, inputs)
+
+    def _create_repos(self, key: PipelineKey, description: str) -> None:
+        if self._pfs.lookup.find_repo(key.repo(USER)) is not None:
+            raise unknown(
+                f'pipeline "{key.name}" cannot be created because a repo with the same name already exists'
+            )
+        self._pfs.repos.create(key.repo(USER), description or f"Output repo for pipeline {key}.", False)
+        self._pfs.repos.create(key.repo(SPEC), f"Spec repo for pipeline {key}.", False)
+        self._pfs.repos.create(key.repo(META), f"Meta repo for pipeline {key}.", False)
+
+    def _commit_version(
+        self,
+        key: PipelineKey,
+        spec: EffectiveSpec,
+        request: object,
+        old: Pipeline | None,
+        reprocess: bool,
+        inputs: list[BranchKey],
+    ) -> None:
+        """A commit to the spec repo, and with it one (and so a job) on the output branch."""
+        commit_id, now = new_id(), time.time()
+        spec_key = BranchKey(key.repo(SPEC), "master")
+        branch = self._pfs.lookup.find_branch(spec_key)
+        if branch is None:
+            branch = self._pfs.branches.insert_for_commit(self._pfs.lookup.get_repo(spec_key.repo), "master")
+        self._pfs.branches.add_commit(
+            branch, commit_id, Origin.USER, parent=branch.head or None, finished=True
+        )
+        if old is None:
+            row = self._db.execute(
+                "INSERT INTO pipeline (project, name, version, state, created) VALUES (?, ?, 1, ?, ?)",
+                *(key.project, key.name, int(PipelineState.STARTING), now),
+            )
+            version = 1
+        else:
+            row, version = old.row_id, old.version + 1
+            self._db.execute("UPDATE pipeline SET version = ? WHERE id = ?", version, row)
+            if not old.stopped:
+                self.set_state(row, PipelineState.STARTING, "")
+        salt = uuid.uuid4().hex if old is None or reprocess else old.salt
+        self._db.execute(
+            "INSERT INTO pipeline_version VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            *(row, version, spec.user_json, spec.effective_json, bytes(request), salt, commit_id, now),  # type: ignore[call-overload]
+        )
+        pipeline = self._records.get_pipeline(key)
+        if not pipeline.stopped:
+            self._connect(pipeline, commit_id, [*inputs, spec_key])
+            self._pfs.branches.propagate(commit_id, [branch.row_id])
+
+    def _connect(self, pipeline: Pipeline, commit_id: str, provenance: list[BranchKey]) -> None:
+        self._pfs.branches.create(pipeline.output, None, provenance, commit_id)
+        meta = BranchKey(pipeline.key.repo(META), pipeline.output.name)
+        self._pfs.branches.create(meta, None, provenance, commit_id)
+
+    def set_state(self, row_id: int, state: PipelineState, reason: str) -> None:
+        self._db.execute("UPDATE pipeline SET state = ?, reason = ? WHERE id = ?", int(state), reason, row_id)
+
+    def stop(self, key: PipelineKey, must_exist: bool) -> None:
+        """No more jobs until `start`; a running one is killed."""
+        with self._db.transaction():
+            pipeline = self._records.find_pipeline(key)
+            if pipeline is None and must_exist:
+                self._records.get_pipeline(key)
+            if pipeline is None or pipeline.stopped:
+                return
+            reason = f"all jobs killed because pipeline was stopped for user {NO_USER}"
+            self._jobs.kill_all(pipeline, reason)
+            self._db.execute("UPDATE pipeline SET stopped = 1 WHERE id = ?", pipeline.row_id)
+            self.set_state(pipeline.row_id, PipelineState.PAUSED, "")
+            for branch in self._derived_branches(pipeline):
+                self._pfs.branches.clear_provenance(branch)
+
+    def start(self, key: PipelineKey) -> None:
+        """Run again: always one new job, which does what came meanwhile."""
+        with self._db.transaction():
+            pipeline = self._records.get_pipeline(key)
+            if not pipeline.stopped:
+                return
+            self._db.execute("UPDATE pipeline SET stopped = 0 WHERE id = ?", pipeline.row_id)
+            self.set_state(pipeline.row_id, PipelineState.STARTING, "")
+            spec_key = BranchKey(key.repo(SPEC), "master")
+            self._connect(pipeline, new_id(), [*_input_branches(pipeline.request), spec_key])
+
+    def delete(self, key: PipelineKey, *, force: bool, keep_repo: bool, must_exist: bool) -> bool:
+        with self._db.transaction():
+            pipeline = self._records.find_pipeline(key)
+            if pipeline is None:
+                if must_exist:
+                    self._records.get_pipeline(key)
+                return False
+            self._jobs.kill_all(pipeline, "job stopped")
+            self._db.execute("DELETE FROM pipeline WHERE id = ?", pipeline.row_id)
+            for branch in self._derived_branches(pipeline):
+                self._pfs.branches.clear_provenance(branch)
+            for type_ in (META, SPEC) if keep_repo else (USER, META, SPEC):
+                self._pfs.repos.remove(key.repo(type_), force)
+            return True
+
+    def delete_all(
+        self, projects: list[str], all_projects: bool, force: bool, keep_repo: bool
+    ) -> list[PipelineKey]:
+        """Delete the pipelines of projects, the last created first (so those downstream go first)."""
+        with self._db.transaction():
+            keys = [p.key for p in self._records.pipelines() if all_projects or p.key.project in projects]
+            for key in keys:
+                self.delete(key, force=force, keep_repo=keep_repo, must_exist=False)
+            return keys
+
+    def _derived_branches(self, pipeline: Pipeline) -> list[BranchKey]:
+        keys = [BranchKey(pipeline.key.repo(type_), pipeline.output.name) for type_ in (USER, META)]
+        return [key for key in keys if self._pfs.lookup.find_branch(key) is not None]
+
+
+def _input_branches(request: object) -> list[BranchKey]:
+    found: list[BranchKey] = []
+    for node in walk_inputs(request.input):  # type: ignore[attr-defined]
+        key = BranchKey(RepoKey(node.project, node.repo, node.repo_type or USER), node.branch)
+        if key not in found:
+            found.append(key)
+    return found

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads of pipelines and jobs, and the errors when they are not there."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from ..errors import not_found
+from ..store.db import Database
+from .model import Job, JobState, Pipeline, PipelineKey
+
+_PIPELINE = (
+    "SELECT pipeline.*, v.version AS of_version, v.user_json, v.effective_json, v.request, v.salt,"
+    " v.spec_commit, v.updated FROM pipeline JOIN pipeline_version AS v ON v.pipeline_id = pipeline.id"
+)
+_NEWEST = " AND v.version = pipeline.version"
+
+
+class Records:
+    """`find_*` answer None, `get_*` raise as pachd does."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def find_pipeline(self, key: PipelineKey) -> Pipeline | None:
+        where = " WHERE pipeline.project = ? AND pipeline.name = ?" + _NEWEST
+        row = self._db.row(_PIPELINE + where, key.project, key.name)
+        return Pipeline.of(row) if row else None
+
+    def get_pipeline(self, key: PipelineKey) -> Pipeline:
+        found = self.find_pipeline(key)
+        if found is None:
+            raise not_found(f'pipeline "{key}" not found')
+        return found
+
+    def pipeline_of(self, job: Job) -> Pipeline:
+        """The version of the pipeline that the job runs."""
+        where = " WHERE pipeline.id = ? AND v.version = ?"
+        row = self._db.row(_PIPELINE + where, job.pipeline_id, job.version)
+        assert row is not None
+        return Pipeline.of(row)
+
+    def pipelines(self) -> list[Pipeline]:
+        """The newest version of each, the last created first."""
+        rows = self._db.rows(_PIPELINE + " WHERE 1" + _NEWEST + " ORDER BY pipeline.id DESC")
+        return [Pipeline.of(row) for row in rows]
+
+    def versions(self, key: PipelineKey) -> list[Pipeline]:
+        """All versions, the newest first."""
+        where = " WHERE pipeline.project = ? AND pipeline.name = ? ORDER BY v.version DESC"
+        return [Pipeline.of(row) for row in self._db.rows(_PIPELINE + where, key.project, key.name)]
+
+    def jobs(self, where: str, *values: object) -> list[Job]:
+        """Jobs by a condition, given with its ORDER BY."""
+        return [Job.of(row) for row in self._db.rows(f"SELECT * FROM job WHERE {where}", *values)]
+
+    def find_job(self, pipeline_id: int, job_id: str) -> Job | None:
+        row = self._db.row("SELECT * FROM job WHERE pipeline_id = ? AND id = ?", pipeline_id, job_id)
+        return Job.of(row) if row else None
+
+    def get_job(self, key: PipelineKey, job_id: str) -> Job:
+        pipeline = self.find_pipeline(key)
+        found = self.find_job(pipeline.row_id, job_id) if pipeline else None
+        if found is None:
+            raise not_found(f"jobs {key}@{job_id} not found")
+        return found
+
+    def job_by_seq(self, seq: int) -> Job | None:
+        row = self._db.row("SELECT * FROM job WHERE seq = ?", seq)
+        return Job.of(row) if row else None
+
+    def last_success(self, job: Job) -> Job | None:
+        """The job before this one whose datums and output it builds on."""
+        found = self.jobs(
+            "pipeline_id = ? AND seq < ? AND state = ? ORDER BY seq DESC LIMIT 1",
+            *(job.pipeline_id, job.seq, int(JobState.SUCCESS)),
+        )
+        return found[0] if found else None
+
+    def logs(self, where: str, *values: object) -> list[sqlite3.Row]:
+        return self._db.rows(f"SELECT * FROM log WHERE {where}", *values)

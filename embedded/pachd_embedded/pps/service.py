@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PPS as a whole: what the API's methods call."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ..pfs.service import Pfs
+from ..store.db import Database
+from ..store.tree import TreeStore
+from ..workers.gpus import GpuPool
+from ..workers.process import ProcessWorker
+from .defaults import Defaults
+from .jobs import Jobs
+from .pipelines import Pipelines
+from .records import Records
+from .runner import JobRunner
+from .scheduler import Scheduler
+
+
+class Pps:
+    def __init__(self, db: Database, pfs: Pfs, worker: ProcessWorker, gpus: GpuPool, directory: Path) -> None:
+        scratch = directory / "scratch"
+        # Left by a server that was killed; what it was doing is done anew.
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        self.pfs = pfs
+        self.datum_trees = TreeStore(db, weigh=lambda _value: 0)
+        self.records = Records(db)
+        self.jobs = Jobs(db, pfs, self.records)
+        self.defaults = Defaults(db, pfs)
+        self.pipelines = Pipelines(db, pfs, self.records, self.jobs, self.defaults)
+        runner = JobRunner(db, pfs, self.records, self.jobs, self.datum_trees, worker, scratch)
+        self._scheduler = Scheduler(db, pfs, self.records, self.jobs, self.pipelines, runner, gpus)
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        self._scheduler.stop()

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pipelines, jobs and datums as messages."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+from typing import Any
+
+from pachyderm_sdk.api import pfs, pps
+
+from ..errors import unknown
+from ..pfs.model import CommitRef
+from ..pfs.service import Pfs
+from ..pps.job_inputs import JobInputs
+from ..pps.model import DatumResult, DatumState, Job, Pipeline, PipelineKey
+from .messages import branch_message, commit_message, project_name, repo_message, when
+
+
+def pipeline_key(pipeline: Any) -> PipelineKey:
+    if not pipeline or not pipeline.name:
+        raise unknown("request.Pipeline cannot be nil")
+    return PipelineKey(project_name(pipeline.project), pipeline.name)
+
+
+def pipeline_message(key: PipelineKey) -> Any:
+    return pps.Pipeline(name=key.name, project=pfs.Project(name=key.project))
+
+
+def job_message(key: PipelineKey, job_id: str) -> Any:
+    return pps.Job(pipeline=pipeline_message(key), id=job_id)
+
+
+def pipeline_info(pipeline: Pipeline, last_job: Job | None, details: bool) -> Any:
+    spec = pfs.Commit(
+        repo=repo_message(pipeline.key.repo("spec")),
+        id=pipeline.spec_commit,
+        branch=pfs.Branch(repo=repo_message(pipeline.key.repo("spec")), name="master"),
+    )
+    info = pps.PipelineInfo(
+        pipeline=pipeline_message(pipeline.key),
+        version=pipeline.version,
+        spec_commit=spec,
+        stopped=pipeline.stopped,
+        state=pps.PipelineState(pipeline.state),
+        reason=pipeline.reason,
+        parallelism=pipeline.parallelism,
+        type=pps.PipelineInfoPipelineType.PIPELINE_TYPE_TRANSFORM,
+        user_spec_json=pipeline.user_json,
+        effective_spec_json=pipeline.effective_json,
+    )
+    if last_job is not None:
+        info.last_job_state = pps.JobState(last_job.state)
+    if details:
+        info.details = _pipeline_details(pipeline)
+    return info
+
+
+# What PipelineInfo.Details and JobInfo.Details show of the spec under the same names.
+_PIPELINE_FIELDS = (
+    *("transform", "parallelism_spec", "egress", "output_branch", "resource_requests", "resource_limits"),
+    *("sidecar_resource_limits", "sidecar_resource_requests", "input", "description", "datum_set_spec"),
+    *("datum_timeout", "job_timeout", "datum_tries", "scheduling_spec", "pod_spec", "pod_patch", "metadata"),
+    *("reprocess_spec", "autoscaling", "tolerations"),
+)
+_JOB_FIELDS = (
+    *("transform", "parallelism_spec", "resource_requests", "resource_limits", "sidecar_resource_limits"),
+    *("sidecar_resource_requests", "datum_set_spec", "datum_timeout", "job_timeout", "datum_tries"),
+    *("scheduling_spec", "pod_spec", "pod_patch"),
+)
+
+
+def _pipeline_details(pipeline: Pipeline) -> Any:
+    workers = 0 if pipeline.stopped else pipeline.parallelism
+    details = pps.PipelineInfoDetails(
+        created_at=when(pipeline.created),
+        updated_at=when(pipeline.updated),
+        salt=pipeline.salt,
+        reason=pipeline.reason,
+        workers_requested=workers,
+        workers_available=workers,
+    )
+    _copy_set(pipeline.request, details, _PIPELINE_FIELDS)
+    return details
+
+
+def job_info(store: Pfs, pipeline: Pipeline, job: Job, details: bool) -> Any:
+    info = pps.JobInfo(
+        job=job_message(pipeline.key, job.id),
+        pipeline_version=job.version,
+        data_processed=job.processed,
+        data_skipped=job.skipped,
+        data_failed=job.failed,
+        data_recovered=job.recovered,
+        data_total=job.total,
+        stats=_stats(job.stats),
+        state=pps.JobState(job.state),
+        reason=job.reason,
+        created=when(job.created),
+    )
+    for commit in store.lookup.commits("c.seq = ?", job.output):
+        info.output_commit = commit_message(commit)
+        info.output_commit.branch = branch_message(pipeline.output)
+    if job.started is not None:
+        info.started = when(job.started)
+    if job.finished is not None:
+        info.finished = when(job.finished)
+    if details:
+        shown = pps.JobInfoDetails(salt=pipeline.salt)
+        _copy_set(pipeline.request, shown, _JOB_FIELDS)
+        shown.input = JobInputs(store, pipeline.request, job.output).described()
+        info.details = shown
+    return info
+
+
+def datum_info(key: PipelineKey, job: Job, datum_id: str, result: DatumResult) -> Any:
+    state = result.state if result.job == job.id else int(DatumState.SKIPPED)
+    return pps.DatumInfo(
+        datum=pps.Datum(job=job_message(key, job.id), id=datum_id),
+        state=pps.DatumState(state),
+        stats=_stats(
+            {
+                "process_seconds": result.process_seconds,
+                "download_bytes": result.download_bytes,
+                "upload_bytes": result.upload_bytes,
+            }
+        ),
+        data=[
+            pfs.FileInfo(
+                file=pfs.File(path=path),
+                file_type=pfs.FileType.DIR if path.endswith("/") else pfs.FileType.FILE,
+                size_bytes=size,
+                hash=bytes.fromhex(digest),
+            )
+            for _, path, digest, size in result.inputs
+        ],
+        image_id=result.image,
+    )
+
+
+def log_message(pipeline: Pipeline, job: Job, row: sqlite3.Row, data: list[Any]) -> Any:
+    return pps.LogMessage(
+        project_name=pipeline.key.project,
+        pipeline_name=pipeline.key.name,
+        job_id=job.id,
+        worker_id=pipeline.worker_name,
+        datum_id=row["datum"],
+        data=data,
+        user=bool(row["user"]),
+        ts=when(row["time"]),
+        message=row["message"],
+    )
+
+
+def input_commit(ref: Any) -> CommitRef:
+    return CommitRef(PipelineKey(project_name(ref.repo.project), ref.repo.name).repo("user"), ref.id)
+
+
+def _stats(stats: dict[str, float]) -> Any:
+    return pps.ProcessStats(
+        process_time=timedelta(seconds=stats.get("process_seconds", 0)),
+        download_bytes=int(stats.get("download_bytes", 0)),
+        upload_bytes=int(stats.get("upload_bytes", 0)),
+    )
+
+
+def _copy_set(source: Any, target: Any, names: tuple[str, ...]) -> None:
+    for name in names:
+        value = getattr(source, name)
+        if value:
+            setattr(target, name, value)
