@@ -44,11 +44,11 @@ def _shown() -> Iterator[tuple[str, str]]:
         elif os.path.isdir(path):
             yield path, os.path.realpath(path)
     for path in _python():
-        if path != "/" and not any(_is_below(path, top) for top in tops):
+        if path != "/":
             yield path, os.path.realpath(path)
     # Often a link to a file in /run, which datums have their own of.
     resolver = os.path.normpath(os.path.join("/etc", _link("/etc/resolv.conf")))
-    if os.path.isfile(resolver) and not any(_is_below(resolver, top) for top in tops):
+    if os.path.isfile(resolver):
         yield resolver, os.path.realpath(resolver)
 
 

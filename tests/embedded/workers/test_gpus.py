@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pool that lends GPUs to datums."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pachd_embedded.workers import gpus
+from pachd_embedded.workers.gpus import GpuPool
+
+NEVER = threading.Event()
+UUIDS = ["GPU-aaaa", "GPU-bbbb"]
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Puts a program of this name first in PATH."""
+
+    def make(script):
+        program = tmp_path / "bin" / "nvidia-smi"
+        program.parent.mkdir()
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+
+    return make
+
+
+def test_simulated_devices_are_lent_in_order():
+    pool = GpuPool(3)
+    assert pool.total == 3
+    assert pool.acquire(2, NEVER) == ("simulated-0", "simulated-1")
+    assert pool.try_acquire(2) is None
+    assert pool.try_acquire(1) == ("simulated-2",)
+    pool.release(("simulated-1",))
+    assert pool.acquire(1, NEVER) == ("simulated-1",)
+    assert pool.acquire(0, NEVER) == ()
+
+
+def test_real_devices_are_those_that_nvidia_smi_lists(nvidia_smi):
+    nvidia_smi('test "$1 $2" = "--query-gpu=uuid --format=csv,noheader" && printf "GPU-aaaa\\nGPU-bbbb\\n"')
+    pool = GpuPool(None)
+    assert pool.total == 2
+    assert pool.acquire(2, NEVER) == ("GPU-aaaa", "GPU-bbbb")
+
+
+@pytest.mark.parametrize("script", ["echo 'NVIDIA-SMI has failed'; exit 9", "true"])
+def test_a_driver_that_does_not_work_is_no_device(nvidia_smi, script):
+    nvidia_smi(script)
+    assert GpuPool(None).total == 0
+
+
+def test_no_nvidia_smi_is_no_device(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert GpuPool(None).total == 0
+
+
+@pytest.mark.parametrize("n", [3, -1])
+def test_more_than_there_are_is_an_error(n):
+    pool = GpuPool(2)
+    with pytest.raises(ValueError, match=f"{n} GPUs asked for, this machine has 2"):
+        pool.acquire(n, NEVER)
+    with pytest.raises(ValueError, match="this machine has 2"):
+        pool.try_acquire(n)
+
+
+@pytest.mark.parametrize("device", ["simulated-0", "simulated-7"])
+def test_giving_back_what_is_not_lent_is_an_error(device):
+    pool = GpuPool(2)
+    with pytest.raises(ValueError, match=f"GPU {device} is not lent out"):
+        pool.release((device,))
+
+
+def test_waiting_ends_when_cancelled():
+    pool = GpuPool(1)
+    pool.acquire(1, NEVER)
+    cancelled = threading.Event()
+    cancelled.set()
+    assert pool.acquire(1, cancelled) is None
+    pool.release(("simulated-0",))
+    assert pool.try_acquire(1) == ("simulated-0",)
+
+
+def test_a_big_request_is_not_overtaken():
+    pool = GpuPool(2)
+    pool.acquire(1, NEVER)
+    with ThreadPoolExecutor(2) as threads:
+        big = threads.submit(pool.acquire, 2, NEVER)
+        while not pool._queue:
+            pass  # until it waits
+        assert pool.try_acquire(1) is None  # one is free, but the big request was first
+        small = threads.submit(pool.acquire, 1, NEVER)
+        pool.release(("simulated-0",))
+        assert big.result(20) == ("simulated-0", "simulated-1")
+        assert not small.done()
+        pool.release(("simulated-1",))
+        assert small.result(20) == ("simulated-1",)
+
+
+def test_no_device_is_lent_twice():
+    pool = GpuPool(3)
+    lent = set()
+
+    def work(number):
+        ids = pool.acquire(number % 3 + 1, NEVER)
+        twice = lent.intersection(ids)
+        lent.update(ids)
+        lent.difference_update(ids)
+        pool.release(ids)
+        return twice
+
+    with ThreadPoolExecutor(12) as threads:
+        assert not set().union(*threads.map(work, range(600)))
+    assert pool.try_acquire(3) is not None
+
+
+# --- device files ---
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """/proc and /dev of a machine with two GPUs, the second of which has minor number 0."""
+    dev = tmp_path / "dev"
+    dev.mkdir()
+    for name in ("null", "nvidiactl", "nvidia-uvm", "nvidia0", "nvidia1", "nvidia-caps"):
+        (dev / name).touch()
+    for minor, (uuid, bus) in enumerate(zip(reversed(UUIDS), ("0000:02:00.0", "0000:01:00.0"), strict=True)):
+        directory = tmp_path / "proc/driver/nvidia/gpus" / bus
+        directory.mkdir(parents=True)
+        (directory / "information").write_text(
+            f"Model: \t\t NVIDIA X\nGPU UUID: \t {uuid}\nBus Location: \t {bus}\nDevice Minor: \t {minor}\n"
+        )
+    return tmp_path
+
+
+def _names(nodes):
+    return [node.rpartition("/")[2] for node in nodes]
+
+
+def test_only_the_files_of_the_lent_device(machine):
+    nodes = gpus.device_nodes(["GPU-aaaa"], machine / "proc", machine / "dev")
+    assert _names(nodes) == ["nvidiactl", "nvidia-uvm", "nvidia1"]
+
+
+def test_a_device_of_unknown_number_gets_all_files(machine):
+    nodes = gpus.device_nodes(["GPU-cccc"], machine / "proc", machine / "dev")
+    assert _names(nodes) == ["nvidiactl", "nvidia-uvm", "nvidia0", "nvidia1"]
+
+
+def test_simulated_devices_have_no_files(machine):
+    assert gpus.device_nodes(["simulated-0"], machine / "proc", machine / "dev") == []
+    assert gpus.device_nodes([], machine / "proc", machine / "dev") == []
