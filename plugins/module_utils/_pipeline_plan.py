@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What to do with pipelines, in which order. Pure. PRIVATE to the collection: it may change at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ._errors import PachydermError
+from ._plan import Action, Plan
+from ._spec_normal import without_secrets
+
+Spec = dict[str, Any]
+Key = tuple[str, str]  # (project, name) of a pipeline, and of the repo that it writes into
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A declared pipeline. `spec` is what is sent to pachd; None where only the state is declared.
+
+    `inputs` are the repos it reads, `where` names the option or file that declares it, `notes` are warnings.
+    """
+
+    project: str
+    name: str
+    spec: Spec | None = field(default=None, compare=False)
+    inputs: tuple[Key, ...] = ()
+    where: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return self.project, self.name
+
+    @property
+    def label(self) -> str:
+        return f"{self.project}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ActualPipeline:
+    """A pipeline as pachd has it; `spec` in the one form of _spec_normal."""
+
+    spec: Spec
+    inputs: tuple[Key, ...]
+    version: int
+    stopped: bool
+    state: str
+    reason: str
+    is_transform: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What all declared pipelines shall be: the options `state`, `reprocess` and `force`."""
+
+    state: str = "present"
+    reprocess: bool = False
+    force: bool = False
+
+
+def ordered(pipelines: Sequence[Pipeline]) -> list[Pipeline]:
+    """The pipelines, each after those whose output it reads. Raises PachydermError for a circle."""
+    left = {pipeline.key: pipeline for pipeline in pipelines}
+    order: list[Pipeline] = []
+    while left:
+        free = next((p for p in left.values() if not any(key in left for key in p.inputs)), None)
+        if free is None:
+            raise PachydermError(f"pipelines read each other's output in a circle: {_circle(left)}; break it")
+        order.append(left.pop(free.key))
+    return order
+
+
+def _circle(left: Mapping[Key, Pipeline]) -> str:
+    """A circle among pipelines of which each reads the output of another one of them."""
+    path = [next(iter(left.values()))]
+    while True:
+        upstream = next(left[key] for key in path[-1].inputs if key in left)
+        if upstream in path:
+            circle = [*path[path.index(upstream) :], upstream]
+            return " reads ".join(pipeline.label for pipeline in circle)
+        path.append(upstream)
+
+
+def check_inputs(pipelines: Sequence[Pipeline], repos: Collection[Key]) -> list[str]:
+    """A text for each input repo that neither exists nor is the output of one of `pipelines`."""
+    known = {*repos, *(pipeline.key for pipeline in pipelines)}
+    return [
+        f"{pipeline.where}: pipeline {pipeline.label}: input repo {project}/{repo} does not exist"
+        for pipeline in pipelines
+        for project, repo in pipeline.inputs
+        if (project, repo) not in known
+    ]
+
+
+def plan_pipelines(
+    declared: Sequence[Pipeline],
+    actual: Mapping[Key, ActualPipeline],
+    wanted: Mapping[Key, Spec],
+    target: Target,
+) -> Plan:
+    """The writes that bring the declared pipelines, given in their order, about.
+
+    `wanted` has the spec, in the one form, that each declared one is to have. Raises PachydermError.
+    """
+    if target.state == "absent":
+        return Plan(tuple(_deletes(declared, actual, target.force)))
+    actions: list[Action] = []
+    for pipeline in declared:
+        known = actual.get(pipeline.key)
+        spec = wanted.get(pipeline.key)
+        if known is None and spec is None:
+            raise PachydermError(
+                f"{pipeline.where}: pipeline {pipeline.label} does not exist, and no spec is given"
+            )
+        if spec is None and known is not None:
+            spec = known.spec
+        actions += _writes(pipeline, known, spec or {}, target)
+    return Plan(tuple(actions), tuple(note for pipeline in declared for note in pipeline.notes))
+
+
+def _writes(pipeline: Pipeline, known: ActualPipeline | None, spec: Spec, target: Target) -> list[Action]:
+    stopped = known.stopped if known else False
+    before = _shown(known.spec, stopped) if known else None
+    actions = []
+    if known is None or spec != known.spec:
+        verb = "update" if known else "create"
+        # An update leaves a stopped pipeline stopped.
+        actions.append(Action(verb, "pipeline", pipeline.label, before, _shown(spec, stopped), pipeline))
+        before = _shown(spec, stopped)
+    if target.state == "stopped" and not stopped:
+        actions.append(Action("stop", "pipeline", pipeline.label, before, _shown(spec, True), pipeline))
+    if target.state == "started" and stopped:
+        actions.append(Action("start", "pipeline", pipeline.label, before, _shown(spec, False), pipeline))
+    return actions
+
+
+def _deletes(declared: Sequence[Pipeline], actual: Mapping[Key, ActualPipeline], force: bool) -> list[Action]:
+    """Downstream ones first. Without `force`, a pipeline whose output others read is an error."""
+    gone = [replace(p, inputs=actual[p.key].inputs) for p in declared if p.key in actual]
+    going = {pipeline.key for pipeline in gone}
+    for pipeline in gone:
+        readers = [f"{k[0]}/{k[1]}" for k, a in actual.items() if pipeline.key in a.inputs and k not in going]
+        if readers and not force:
+            raise PachydermError(
+                f"{pipeline.where}: pipeline {pipeline.label}: {', '.join(readers)} reads its output;"
+                " delete that first, or use force"
+            )
+    return [
+        Action("delete", "pipeline", p.label, _shown(actual[p.key].spec, actual[p.key].stopped), None, p)
+        for p in reversed(ordered(gone))
+    ]
+
+
+def _shown(spec: Spec, stopped: bool) -> dict[str, Any]:
+    return {"spec": without_secrets(spec), "stopped": stopped}

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pipelines: options and calls. PRIVATE to the collection: it may change at any time."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ._connection import Pachd
+from ._errors import PachdError, PachydermError, first_few, one_line
+from ._jobs import state_name, wait_for_job
+from ._names import pipeline_name, project_name
+from ._pipeline_plan import ActualPipeline, Key, Pipeline, Spec, Target, check_inputs, ordered, plan_pipelines
+from ._plan import Action, Outcome, Plan, refuse_twice
+from ._projects import read_projects
+from ._repos import read_repos
+from ._sdk import sdk
+from ._spec_1x import convert, plain
+from ._spec_file import load_specs
+from ._spec_normal import normal, pfs_inputs
+
+_PROTO_ERROR = re.compile(r"proto:\s*(?:syntax error\s*)?(?:\(line 1:(?P<column>\d+)\):)?\s*(?P<problem>.+)$")
+_UNKNOWN_FIELD = re.compile(r'unknown field "(?P<name>[^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What the options of pachyderm_pipeline ask for. `wait_timeout` is in seconds, None for no waiting."""
+
+    pipelines: tuple[Pipeline, ...]
+    target: Target
+    wait_timeout: float | None
+
+
+def parse_task(params: Mapping[str, Any]) -> Task:
+    """Reads options and spec files. Raises PachydermError."""
+    target = Target(params["state"], params["reprocess"], params["force"])
+    found = [_pipeline(spec, where, params["project"], target) for spec, where in _specs(params)]
+    if problem := refuse_twice("pipeline", [p.label for p in found], "pipelines"):
+        raise PachydermError(problem)
+    if params["wait_timeout"] <= 0:
+        raise PachydermError(f"wait_timeout: must be more than 0 seconds, not {params['wait_timeout']:g}")
+    wait = params["wait"] and params["state"] in ("present", "started")
+    return Task(tuple(ordered(found)), target, params["wait_timeout"] if wait else None)
+
+
+def _specs(params: Mapping[str, Any]) -> Iterator[tuple[Spec, str]]:
+    """Each spec, or mapping with only a name, and where it is from."""
+    if params["name"] is not None:
+        yield {"name": params["name"]}, "name"
+    elif params["pipeline"] is not None:
+        yield params["pipeline"], "pipeline"
+    elif params["src"] is not None:
+        yield from _of_file(params["src"])
+    else:
+        for index, item in enumerate(params["pipelines"]):
+            if set(item) == {"src"}:
+                yield from _of_file(os.path.expanduser(os.path.expandvars(str(item["src"]))))
+            else:
+                yield item, f"pipelines[{index}]"
+
+
+def _of_file(path: str) -> Iterator[tuple[Spec, str]]:
+    specs = load_specs(path)
+    for number, spec in enumerate(specs, start=1):
+        yield spec, path if len(specs) == 1 else f"{path} (spec {number})"
+
+
+def _pipeline(item: Spec, where: str, project: str, target: Target) -> Pipeline:
+    if "name" in item and set(item) <= {"name", "project"}:
+        if target.state == "present":
+            raise PachydermError(f"{where}: only a name is given; state present needs a pipeline spec")
+        home = project_name(str(item.get("project") or project), f"{where}.project")
+        return Pipeline(home, pipeline_name(str(item["name"]), where), where=where)
+    try:
+        spec, notes = convert(item)
+    except PachydermError as error:
+        raise PachydermError(f"{where}: {error}") from error
+    notes = [f"{where}: {note}" for note in notes]
+    for key in [key for key in spec if plain(key) in ("update", "reprocess", "dryrun", "speccommit")]:
+        del spec[key]
+        notes.append(f"{where}: {key} is no part of a spec and is left out; see the module's options")
+    ident = spec.get("pipeline")
+    if not isinstance(ident, dict) or not isinstance(ident.get("name"), str):
+        raise PachydermError(f'{where}: pipeline.name: is required, as in {{"pipeline": {{"name": "gpu"}}}}')
+    named = ident.get("project") or {"name": project}
+    if not isinstance(named, dict) or not isinstance(named.get("name"), str):
+        raise PachydermError(f"{where}: pipeline.project: must be a mapping with a name")
+    # Without a project in the spec, pachd can neither rerun the pipeline nor take new defaults for it.
+    spec["pipeline"] = {**ident, "project": named}
+    return Pipeline(
+        project=project_name(named["name"], f"{where}: pipeline.project.name"),
+        name=pipeline_name(ident["name"], f"{where}: pipeline.name"),
+        spec=spec,
+        inputs=_input_repos(spec.get("input"), named["name"]),
+        where=where,
+        notes=tuple(notes),
+    )
+
+
+def _input_repos(value: Any, project: str) -> tuple[Key, ...]:
+    repos = ((str(pfs.get("project") or project), str(pfs.get("repo") or "")) for pfs in pfs_inputs(value))
+    return tuple(dict.fromkeys(key for key in repos if key[1]))
+
+
+def run_task(pachd: Pachd, task: Task, check_mode: bool) -> Outcome:
+    """Brings the pipelines about and waits for their jobs; in check mode it only says what it would write."""
+    actual = read_pipelines(pachd)
+    warnings: list[str] = []
+    wanted: dict[Key, Spec] = {}
+    if task.target.state != "absent":
+        projects = read_projects(pachd)
+        warnings = _missing(pachd, task, projects, actual, check_mode)
+        for pipeline in task.pipelines:
+            if pipeline.spec is not None:
+                wanted[pipeline.key] = _wanted(pachd, pipeline, pipeline.project in projects)
+    plan = plan_pipelines(task.pipelines, actual, wanted, task.target)
+    outcome = Outcome(plan, {}, warnings)
+    if not check_mode:
+        for action in plan.actions:
+            _apply(pachd, action, task.target)
+        if plan.changed:
+            actual = read_pipelines(pachd)
+    outcome.values["pipelines"] = [_values(p, actual.get(p.key), plan) for p in task.pipelines]
+    outcome.values["jobs"] = []
+    if task.wait_timeout is not None and not check_mode:
+        _wait(pachd, task, actual, outcome)
+    return outcome
+
+
+def read_pipelines(pachd: Pachd) -> dict[Key, ActualPipeline]:
+    """Every pipeline, in one call."""
+    pps = sdk().pps
+    transform = pps.PipelineInfoPipelineType.PIPELINE_TYPE_TRANSFORM.value
+    found = {}
+    for info in pachd.pps.list_pipeline(details=True):
+        project = info.pipeline.project.name
+        spec = normal(json.loads(info.effective_spec_json or "{}"), project)
+        found[project, info.pipeline.name] = ActualPipeline(
+            spec=spec,
+            inputs=_input_repos(spec.get("input"), project),
+            version=info.version,
+            stopped=info.stopped,
+            state=state_name(pps.PipelineState, info.state),
+            reason=info.reason,
+            is_transform=info.type == transform,
+        )
+    return found
+
+
+def _missing(
+    pachd: Pachd,
+    task: Task,
+    projects: Mapping[str, str],
+    actual: Mapping[Key, ActualPipeline],
+    check_mode: bool,
+) -> list[str]:
+    """Texts for projects and repos that the specs need and that do not exist.
+
+    They are warnings in check mode, where an earlier task may be about to create them. Raises PachydermError
+    for them otherwise.
+    """
+    problems = [
+        f"{p.where}: pipeline {p.label}: project {p.project} does not exist"
+        for p in task.pipelines
+        if p.spec is not None and p.project not in projects
+    ]
+    repos = read_repos(pachd)
+    problems += check_inputs([p for p in task.pipelines if p.spec is not None], repos)
+    if problems and not check_mode:
+        raise PachydermError(f"{first_few(problems)}; create it first")
+    for pipeline in task.pipelines:
+        if pipeline.key in repos and pipeline.key not in actual:
+            raise PachydermError(
+                f"{pipeline.where}: pipeline {pipeline.label}: there is a repo of this name, which the pipeline's"
+                " output needs; choose another name"
+            )
+    return [f"{problem} yet" for problem in problems]
+
+
+def _wanted(pachd: Pachd, pipeline: Pipeline, project_exists: bool) -> Spec:
+    """The spec that pachd would give the pipeline, defaults and all, by a dry run."""
+    if not project_exists:
+        return normal(pipeline.spec or {}, pipeline.project)
+    text = json.dumps(pipeline.spec)
+    try:
+        answer = pachd.pps.create_pipeline_v2(create_pipeline_request_json=text, dry_run=True, update=True)
+    except PachdError as error:
+        raise _refused(pipeline, text, error) from error
+    return normal(json.loads(answer.effective_create_pipeline_request_json), pipeline.project)
+
+
+def _refused(pipeline: Pipeline, text: str, error: PachdError) -> PachydermError:
+    """pachd's text holds the whole spec; what a user needs is the field."""
+    problem = one_line(str(error))
+    if found := _PROTO_ERROR.search(problem):
+        problem = found["problem"]
+        if unknown := _UNKNOWN_FIELD.search(problem):
+            paths = ", ".join(_paths(pipeline.spec or {}, unknown["name"], ""))
+            problem = f'unknown field "{unknown["name"]}"' + (f" ({paths})" if paths else "")
+        elif found["column"]:
+            at = int(found["column"])
+            problem += f", near {text[max(0, at - 30) : at + 10]}"
+    return PachydermError(f"{pipeline.where}: pipeline {pipeline.label}: {problem}")
+
+
+def _paths(value: Any, name: str, prefix: str) -> Iterator[str]:
+    """Where in a spec a field of this name is."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == name:
+                yield f"{prefix}{key}"
+            yield from _paths(inner, name, f"{prefix}{key}.")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _paths(item, name, f"{prefix.removesuffix('.')}[{index}].")
+
+
+def _apply(pachd: Pachd, action: Action, target: Target) -> None:
+    pipeline: Pipeline = action.item
+    message = sdk().pps.Pipeline(name=pipeline.name, project=sdk().pfs.Project(name=pipeline.project))
+    try:
+        if action.verb == "delete":
+            pachd.pps.delete_pipeline(pipeline=message, force=target.force)
+        elif action.verb == "start":
+            pachd.pps.start_pipeline(pipeline=message)
+        elif action.verb == "stop":
+            pachd.pps.stop_pipeline(pipeline=message, must_exist=True)
+        else:
+            is_update = action.verb == "update"
+            pachd.pps.create_pipeline_v2(
+                create_pipeline_request_json=json.dumps(pipeline.spec),
+                update=is_update,
+                reprocess=is_update and target.reprocess,
+            )
+    except PachdError as error:
+        where = f"{pipeline.where}: pipeline {pipeline.label}"
+        raise PachydermError(f"{where}: cannot {action.verb} it: {error}") from error
+
+
+def _values(pipeline: Pipeline, known: ActualPipeline | None, plan: Plan) -> dict[str, Any]:
+    actions = [action.verb for action in plan.actions if action.item.key == pipeline.key]
+    return {
+        "project": pipeline.project,
+        "name": pipeline.name,
+        "actions": actions,
+        "version": known.version if known else None,
+        "state": known.state if known else None,
+        "reason": known.reason if known else "",
+        "stopped": known.stopped if known else None,
+    }
+
+
+def _wait(pachd: Pachd, task: Task, actual: Mapping[Key, ActualPipeline], outcome: Outcome) -> None:
+    """Waits for the newest job of each pipeline, upstream first. Raises PachydermError, with what was done."""
+    end = time.monotonic() + (task.wait_timeout or 0)
+    for pipeline in task.pipelines:
+        known = actual[pipeline.key]
+        if known.stopped:
+            outcome.warnings.append(f"pipeline {pipeline.label} is stopped; its jobs are not waited for")
+        elif known.is_transform:
+            try:
+                outcome.values["jobs"].append(wait_for_job(pachd, pipeline.project, pipeline.name, end))
+            except PachydermError as error:
+                error.details["jobs"] = [*outcome.values["jobs"], *error.details.get("jobs", [])]
+                error.details |= {
+                    "changed": outcome.plan.changed,
+                    "actions": outcome.plan.summary,
+                    "pipelines": outcome.values["pipelines"],
+                    "warnings": [*outcome.plan.warnings, *outcome.warnings],
+                }
+                raise
