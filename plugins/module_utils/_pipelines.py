@@ -177,8 +177,8 @@ def _missing(
     for pipeline in task.pipelines:
         if pipeline.key in repos and pipeline.key not in actual:
             raise PachydermError(
-                f"{pipeline.where}: pipeline {pipeline.label}: there is a repo of this name, which the pipeline's"
-                " output needs; choose another name"
+                f"{pipeline.where}: pipeline {pipeline.label}: a repo of this name is in the"
+                " way of its output; choose another name"
             )
     return [f"{problem} yet" for problem in problems]
 
@@ -257,7 +257,7 @@ def _values(pipeline: Pipeline, known: ActualPipeline | None, plan: Plan) -> dic
 
 
 def _wait(pachd: Pachd, task: Task, actual: Mapping[Key, ActualPipeline], outcome: Outcome) -> None:
-    """Waits for the newest job of each pipeline, upstream first. Raises PachydermError, with what was done."""
+    """Waits for the newest job of each pipeline, upstream first. Raises PachydermError with what was done."""
     end = time.monotonic() + (task.wait_timeout or 0)
     for pipeline in task.pipelines:
         known = actual[pipeline.key]

@@ -12,13 +12,13 @@ short_description: Manage pipelines of Pachyderm
 version_added: 0.1.0
 description:
   - Creates, updates, starts, stops and deletes pipelines, and waits for their jobs.
-  - Takes a spec, a file of specs, or a list of both, and puts them into the order in which they read each other's
-    output.
-  - Compares the spec that pachd would make of the declared one, by a dry run, with the one that the pipeline has.
-    If they mean the same, nothing is sent; pachd itself would make a new version, start all workers again and
+  - Takes a spec, a file of specs, or a list of both, and puts them into the order in which they read each
+    other's output.
+  - Compares the spec that pachd would make of the declared one, by a dry run, with the one that the pipeline
+    has. If they mean the same, nothing is sent; pachd itself would make a new version, start all workers again and
     kill running jobs.
-  - Specs of Pachyderm 1.x are converted. Each thing that is converted or dropped is a warning, and so are fixed
-    file names that several datums would write.
+  - Specs of Pachyderm 1.x are converted. Each thing that is converted or dropped is a warning, and so are
+    fixed file names that several datums would write.
 author:
   - gpulab contributors (@gpulab)
 extends_documentation_fragment:
@@ -29,8 +29,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Uses pachd's own dry run. A project or an input repo that does not exist is a warning in check mode, where
-        an earlier task may be about to create it, and an error otherwise. Jobs are not waited for.
+      - Uses pachd's own dry run. A project or an input repo that does not exist is a warning in check mode,
+        where an earlier task may be about to create it, and an error otherwise. Jobs are not waited for.
   diff_mode:
     support: full
     details:
@@ -45,8 +45,8 @@ options:
     type: dict
   src:
     description:
-      - File with pipeline specs, on the host where the module runs, in JSON or YAML. It holds what C(pachctl) takes,
-        one spec, a list of specs, several YAML documents, or JSON texts in a row.
+      - File with pipeline specs, on the host where the module runs, in JSON or YAML. It holds what
+        C(pachctl) takes, one spec, a list of specs, several YAML documents, or JSON texts in a row.
     type: path
   pipelines:
     description:
@@ -87,15 +87,16 @@ options:
     default: false
   wait:
     description:
-      - Wait for the newest job of each pipeline, whether or not anything was changed, upstream ones first.
-        The task fails if one did not succeed, with its state, reason and last log lines.
-      - Only with O(state=present) and O(state=started). Stopped pipelines, services and spouts are not waited for.
+      - Wait for the newest job of each pipeline, whether or not anything was changed, upstream ones first. The
+        task fails if one did not succeed, with its state, reason and last log lines.
+      - Only with O(state=present) and O(state=started). Stopped pipelines, services and spouts are not waited
+        for.
     type: bool
     default: false
   wait_timeout:
     description:
-      - Seconds to wait for all jobs together. A pipeline that waits for a GPU, or for an image that is not there,
-        has a job that never starts; the reason is in the message when the time is over.
+      - Seconds to wait for all jobs together. A pipeline that waits for a GPU, or for an image that is not
+        there, has a job that never starts; the reason is in the message when the time is over.
     type: float
     default: 600.0
 seealso:
@@ -171,8 +172,8 @@ pipelines:
       description: Name of the pipeline.
       type: str
     actions:
-      description: What was done to it, or in check mode would be. Some of V(create), V(update), V(start), V(stop),
-        V(delete), or nothing.
+      description: What was done to it, or in check mode would be. Some of V(create), V(update), V(start),
+        V(stop), V(delete), or nothing.
       type: list
       elements: str
     version:
@@ -214,8 +215,8 @@ jobs:
       description: Why it is in this state, if pachd tells.
       type: str
     datums:
-      description: How many datums were processed, skipped since they had been processed before, failed, recovered
-        by the error command, and how many there are in all.
+      description: How many datums were processed, skipped since they had been processed before, failed,
+        recovered by the error command, and how many there are in all.
       type: dict
       sample: {processed: 1, skipped: 4, failed: 0, recovered: 0, total: 5}
     created:
