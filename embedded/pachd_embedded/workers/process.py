@@ -5,8 +5,8 @@ Each datum has a root directory and processes of its own (sandbox.py), without r
 tools. Where it differs from a worker pod of a real Pachyderm:
 
 - The root directory is this machine's system, with the directory of the transform's image laid over it;
-  what comes from the machine or from the image is read-only, the rest (/pfs, /tmp, /root, /run, new
-  directories) is private and writable. In a pod all of it is writable.
+  what comes from the machine or from the image is read-only, the rest (/pfs and /tmp on disk; /root,
+  /run, new directories in memory) is private and writable. In a pod all of it is writable.
 - User code is root in a user namespace of one user: it cannot give a file to another owner (`tar` needs
   --no-same-owner), and `transform.user` is ignored, with a line in the log.
 - The network is the machine's own.
@@ -108,17 +108,17 @@ class ProcessWorker:
         if image is not None and not image.is_dir():
             raise BadTaskError(f"image {task.image}: {image} is not a directory")
         scratch = Path(os.path.realpath(task.scratch))
-        root = scratch / "root"  # where the root directory is built, or else what HOME is
-        root.mkdir(exist_ok=True)
+        for name in ("root", "tmp"):  # where the root directory is built, or else what HOME is; /tmp
+            (scratch / name).mkdir(exist_ok=True)
         rewrite = self._rewriter(scratch / "pfs", image)
-        home = str(root) if self._private_paths else "/root"
-        env = {"PATH": layout.search_path(), "HOME": home, "LANG": "C.UTF-8"}
+        env = {"PATH": layout.search_path(), "HOME": "/root", "LANG": "C.UTF-8"}
+        if self._private_paths:
+            env |= {"HOME": str(scratch / "root"), "TMPDIR": str(scratch / "tmp")}
         env |= {name: rewrite(value) for name, value in task.env.items()}
         env |= gpus.visible(task.gpus)
         description = {
             "private_paths": self._private_paths,
-            "root": str(root),
-            "pfs": str(scratch / "pfs"),
+            "scratch": str(scratch),
             "image": os.path.realpath(image) if image else "",
             "places": self._places,
             "devices": gpus.device_nodes(task.gpus),

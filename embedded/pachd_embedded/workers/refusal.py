@@ -34,7 +34,7 @@ def _cause(proc: Path) -> str:
     ):
         return (
             "the server runs in a container that forbids it: run that one with "
-            "--security-opt seccomp=unconfined --security-opt systempaths=unconfined"
+            "--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
         )
     return "the kernel, a chroot or a security module forbids user namespaces: allow them"
 

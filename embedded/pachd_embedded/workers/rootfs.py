@@ -29,32 +29,26 @@ _NOT_OF_AN_IMAGE = frozenset({".host", "dev", "pfs", "proc", "sys"})
 
 
 def build(
-    mount_point: str,
-    pfs: str,
+    scratch: str,
     image: str,
     places: list[tuple[str, str]],
     devices: list[str],
     own_users: bool,
 ) -> None:
-    """Builds the root on the empty directory `mount_point` and makes it this process's root.
+    """Builds the root on the empty directory `scratch`/root and makes it this process's root.
 
-    `pfs` becomes /pfs; `image` ("" = none) is laid over the root; `places` are (path, source): the
-    machine's `source` is seen at `path`, read-only, or, where `source` is "", what is at `path` is
-    hidden, parents before children; `devices` are device nodes of the machine to be seen as well;
-    `own_users` says that this is a user namespace of its own. Every path but those of `places` and
-    `devices` is absolute on the machine and free of symbolic links. Raises OSError.
+    `scratch`/pfs becomes /pfs and `scratch`/tmp becomes /tmp; `image` ("" = none) is laid over the root;
+    `places` are (path, source), parents before children: the machine's `source` is seen read-only at
+    `path`, or, where `source` is "", what is at `path` is hidden; `devices` are device nodes of the
+    machine to be seen as well; `own_users` says that this is a user namespace of its own. All paths but
+    those of `places` and `devices` are absolute and free of symbolic links. Raises OSError.
     """
     os.umask(0o022)
-    _enter(mount_point)
-    for path, mode in (
-        ("/tmp", 0o1777),
-        ("/var/tmp", 0o1777),
-        ("/run", 0o755),
-        ("/root", 0o700),
-        ("/pfs", 0o755),
-    ):
-        os.makedirs(path)
-        os.chmod(path, mode)
+    _enter(scratch + "/root")
+    for path, mode in (("/root", 0o700), ("/run", 0o755), ("/var", 0o755)):
+        os.mkdir(path, mode)
+    _put(HOST + scratch + "/tmp", "/tmp", MS_NOSUID | MS_NODEV)
+    os.symlink("/tmp", "/var/tmp")
     os.symlink("/run", "/var/run")
     _mount_proc(own_users)
     _make_devices(devices)
@@ -67,7 +61,7 @@ def build(
             _hide(path)
     if image:
         _lay(HOST + image, "/")
-    _put(HOST + pfs, "/pfs", MS_NOSUID | MS_NODEV)
+    _put(HOST + scratch + "/pfs", "/pfs", MS_NOSUID | MS_NODEV)
     syscalls.detach(HOST)
     os.rmdir(HOST)
 

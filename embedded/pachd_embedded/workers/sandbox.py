@@ -119,8 +119,7 @@ def _be_init(description: dict[str, Any], status_fd: int, own_users: bool) -> No
         syscalls.die_with_parent()
         if not description["private_paths"]:
             rootfs.build(
-                description["root"],
-                description["pfs"],
+                description["scratch"],
                 description["image"],
                 description["places"],
                 description["devices"],

@@ -39,10 +39,11 @@ def test_paths_of_the_image(datums, image):
     assert (datum.error, datum.lines) == ("", ["gpu", "tool", "/usr/bin"])
 
 
-def test_home_is_the_datums_own(private):
-    datum = private.script("echo $HOME; pwd; echo x > $HOME/x")
-    assert datum.lines == [str(datum.scratch / "root"), str(datum.scratch)]
+def test_other_places_are_the_datums_own(private):
+    datum = private.script("echo $HOME; pwd; echo x > $HOME/x", "mktemp")
     assert datum.error == ""
+    assert datum.lines[:2] == [str(datum.scratch / "root"), str(datum.scratch)]
+    assert Path(datum.lines[2]).parent == datum.scratch / "tmp"
 
 
 @pytest.mark.parametrize(
