@@ -13,10 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.gpulab.pachyderm.plugins.module_utils import _file_hash
+from ansible_collections.gpulab.pachyderm.plugins.module_utils import _buzhash_table, _file_hash
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._file_hash import (
-    MAX_CHUNK,
-    MIN_CHUNK,
     Chunker,
     chunk_id,
     hash_bytes,
@@ -25,6 +23,9 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._file_hash import
     split,
 )
 from pachd_embedded import file_hash
+
+MIN_CHUNK = 1_000_000
+MAX_CHUNK = 20_000_000
 
 GOLDEN = [
     (1_000_000, "80c46cbc4ed5049a"),
@@ -78,6 +79,13 @@ def blake(data: bytes) -> bytes:
 @pytest.mark.parametrize(("size", "start"), GOLDEN)
 def test_golden_hashes(size: int, start: str) -> None:
     assert hash_bytes(content(size)).hex().startswith(start)
+
+
+def test_the_table_is_that_of_go() -> None:
+    # Few numbers decide where the golden files are cut, so all are compared.
+    text = " ".join(map(str, _buzhash_table.TABLE))
+    assert text.startswith("5577006791947779410 8674665223082153551 ")
+    assert hashlib.sha256(text.encode()).hexdigest().startswith("f092794915055e163172cf7609ad34c2")
 
 
 @pytest.mark.parametrize("size", [1, 10, 4096, MIN_CHUNK - 1])
