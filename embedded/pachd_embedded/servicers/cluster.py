@@ -23,9 +23,7 @@ class AdminServicer:
         self._cluster_id = cluster_id
 
     def inspect_cluster(self, _request: Any, _: Context) -> Any:
-        return admin.ClusterInfo(
-            id=self._cluster_id, deployment_id=self._cluster_id, version_warnings_ok=True
-        )
+        return admin.ClusterInfo(id=self._cluster_id, deployment_id=self._cluster_id, warnings_ok=True)
 
 
 class AuthServicer:
