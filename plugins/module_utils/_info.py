@@ -13,8 +13,9 @@ from ._connection import Pachd
 from ._errors import PachdError, PachydermError
 from ._jobs import iso, job_values, state_name
 from ._names import branch_name, pipeline_name, project_name, repo_name
-from ._plan import Outcome, Plan
+from ._plan import Outcome
 from ._sdk import sdk
+from ._spec_normal import normal
 from ._wire import RemoteFile, read_file_info
 
 Values = list[dict[str, Any]]
@@ -74,7 +75,7 @@ def run_query(pachd: Pachd, query: Query, _check_mode: bool) -> Outcome:
         "jobs": _jobs,
         "files": _files,
     }
-    return Outcome(Plan(), {kind: readers[kind](pachd, query) for kind in query.gather})
+    return Outcome(None, {kind: readers[kind](pachd, query) for kind in query.gather})
 
 
 def _project_messages(query: Query) -> list[Any]:
@@ -139,7 +140,7 @@ def _pipelines(pachd: Pachd, query: Query) -> Values:
             "last_job_state": state_name(pps.JobState, info.last_job_state),
             "workers_requested": info.details.workers_requested,
             "workers_available": info.details.workers_available,
-            "spec": json.loads(info.effective_spec_json or "{}"),
+            "spec": normal(json.loads(info.effective_spec_json or "{}"), info.pipeline.project.name),
         }
         for info in pachd.pps.list_pipeline(details=True, projects=_project_messages(query))
         if query.pipeline in (None, info.pipeline.name)

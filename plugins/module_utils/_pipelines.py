@@ -129,7 +129,7 @@ def run_task(pachd: Pachd, task: Task, check_mode: bool) -> Outcome:
     outcome.values["pipelines"] = [_values(p, actual.get(p.key), plan) for p in task.pipelines]
     outcome.values["jobs"] = []
     if task.wait_timeout is not None and not check_mode:
-        _wait(pachd, task, actual, outcome)
+        _wait(pachd, task, actual, plan, outcome)
     return outcome
 
 
@@ -256,7 +256,9 @@ def _values(pipeline: Pipeline, known: ActualPipeline | None, plan: Plan) -> dic
     }
 
 
-def _wait(pachd: Pachd, task: Task, actual: Mapping[Key, ActualPipeline], outcome: Outcome) -> None:
+def _wait(
+    pachd: Pachd, task: Task, actual: Mapping[Key, ActualPipeline], plan: Plan, outcome: Outcome
+) -> None:
     """Waits for the newest job of each pipeline, upstream first. Raises PachydermError with what was done."""
     end = time.monotonic() + (task.wait_timeout or 0)
     for pipeline in task.pipelines:
@@ -269,9 +271,9 @@ def _wait(pachd: Pachd, task: Task, actual: Mapping[Key, ActualPipeline], outcom
             except PachydermError as error:
                 error.details["jobs"] = [*outcome.values["jobs"], *error.details.get("jobs", [])]
                 error.details |= {
-                    "changed": outcome.plan.changed,
-                    "actions": outcome.plan.summary,
+                    "changed": plan.changed,
+                    "actions": plan.summary,
                     "pipelines": outcome.values["pipelines"],
-                    "warnings": [*outcome.plan.warnings, *outcome.warnings],
+                    "warnings": [*plan.warnings, *outcome.warnings],
                 }
                 raise

@@ -56,12 +56,20 @@ class Plan:
         """The return value `actions`."""
         return [{"action": a.verb, "kind": a.kind, "name": a.name} for a in self.actions]
 
+    @property
+    def result(self) -> dict[str, Any]:
+        """The return values that every module with a plan has."""
+        return {"changed": self.changed, "actions": self.summary, "diff": self.diff}
+
 
 @dataclass(slots=True)
 class Outcome:
-    """What a module returns: its plan, further return values, and warnings that came up on the way."""
+    """What a module returns: further values, and warnings that came up on the way.
 
-    plan: Plan
+    `plan` is None for a module that only reads.
+    """
+
+    plan: Plan | None
     values: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 

@@ -43,11 +43,8 @@ def run_module(
         for text in error.details.pop("warnings", []):
             module.warn(text)
         module.fail_json(msg=str(error), **error.details)
-    for text in dict.fromkeys([*outcome.plan.warnings, *outcome.warnings]):
+    plan = outcome.plan
+    for text in dict.fromkeys([*(plan.warnings if plan else ()), *outcome.warnings]):
         module.warn(text)
-    module.exit_json(
-        changed=outcome.plan.changed,
-        actions=outcome.plan.summary,
-        diff=outcome.plan.diff,
-        **outcome.values,
-    )
+    done = plan.result if plan else {"changed": False}
+    module.exit_json(**done, **outcome.values)

@@ -109,7 +109,7 @@ repos:
       description: Its text.
       type: str
     size_bytes:
-      description: Size of the head of its master branch; an upper bound while Pachyderm has not worked it out.
+      description: Size of the head of its master branch; at times an upper bound of it.
       type: int
     branches:
       description: Names of its branches.
@@ -176,7 +176,7 @@ pipelines:
       description: Workers it has.
       type: int
     spec:
-      description: The spec, with the defaults of the cluster in it.
+      description: The spec, with the defaults of the cluster in it, and names in camelCase.
       type: dict
 jobs:
   description: The jobs of these pipelines, newest first.

@@ -15,8 +15,8 @@ description:
   - Takes a spec, a file of specs, or a list of both, and puts them into the order in which they read each
     other's output.
   - Compares the spec that pachd would make of the declared one, by a dry run, with the one that the pipeline
-    has. If they mean the same, nothing is sent; pachd itself would make a new version, start all workers again and
-    kill running jobs.
+    has. If they mean the same, nothing is sent; pachd itself would make a new version, start all workers
+    again and kill running jobs.
   - Specs of Pachyderm 1.x are converted. Each thing that is converted or dropped is a warning, and so are
     fixed file names that several datums would write.
 author:
@@ -87,8 +87,8 @@ options:
     default: false
   wait:
     description:
-      - Wait for the newest job of each pipeline, whether or not anything was changed, upstream ones first. The
-        task fails if one did not succeed, with its state, reason and last log lines.
+      - Wait for the newest job of each pipeline, whether or not anything was changed, upstream ones first.
+        The task fails if one did not succeed, with its state, reason and last log lines.
       - Only with O(state=present) and O(state=started). Stopped pipelines, services and spouts are not waited
         for.
     type: bool

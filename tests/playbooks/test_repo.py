@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""pachyderm_project and pachyderm_repo: set, again, change, omit, absent, each with its check-mode twin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .conftest import Lab
+
+STEPS: list[tuple[dict[str, Any], bool]] = [
+    ({"name": "a"}, True),
+    ({"name": "a"}, False),
+    ({"name": "a", "description": "text"}, True),
+    ({"name": "a", "description": "text"}, False),
+    ({"name": "a"}, False),
+    ({"name": "a", "description": ""}, True),
+    ({"name": "a", "state": "absent"}, True),
+    ({"name": "a", "state": "absent"}, False),
+]
+
+
+@pytest.mark.parametrize("module", ["project", "repo"])
+def test_life_of_one(lab: Lab, module: str) -> None:
+    for options, changed in STEPS:
+        predicted = lab.run(module, check=True, **options)
+        result = lab.run(module, **options)
+        assert result["changed"] is changed, options
+        assert predicted == result
+
+
+def test_diff_shows_what_changes(lab: Lab) -> None:
+    lab.run("repo", name="data", description="old")
+    result = lab.run("repo", name="data", description="new")
+    assert result["diff"]["before"]["repo default/data"]["description"] == "old"
+    assert result["diff"]["after"]["repo default/data"]["description"] == "new"
+    assert result["actions"] == [{"action": "update", "kind": "repo", "name": "default/data"}]
+
+
+def test_list_writes_only_what_differs(lab: Lab) -> None:
+    lab.run("project", projects=[{"name": "vision"}])
+    lab.run("repo", repos=[{"name": "a"}, {"name": "gone"}])
+    result = lab.run(
+        "repo", repos=[{"name": "a"}, {"name": "b", "project": "vision"}, {"name": "gone", "state": "absent"}]
+    )
+    assert [(a["action"], a["name"]) for a in result["actions"]] == [
+        ("delete", "default/gone"),
+        ("create", "vision/b"),
+    ]
+    assert [(r["project"], r["name"]) for r in result["repos"]] == [("default", "a"), ("vision", "b")]
+
+
+def test_options_beside_a_list_hold_for_its_items(lab: Lab) -> None:
+    lab.run("project", name="vision")
+    result = lab.run("repo", project="vision", repos=[{"name": "a"}, {"name": "b", "project": "default"}])
+    assert [(r["project"], r["name"]) for r in result["repos"]] == [("vision", "a"), ("default", "b")]
+
+
+@pytest.mark.parametrize(
+    ("module", "options", "message"),
+    [
+        ("repo", {"name": "a b"}, 'name: repo name "a b": only letters, digits, - and _ are allowed'),
+        ("repo", {"repos": [{"name": "a"}, {"name": "a.b"}]}, 'repos[1].name: repo name "a.b": only letters'),
+        ("repo", {"repos": [{"name": "a"}, {"name": "a"}]}, "repos[1]: repo default/a is declared in repos[0]"),
+        ("repo", {"repos": [{"name": "a"}, {"name": "b", "project": "nope"}]}, "project nope does not exist"),
+        ("project", {"name": "_a"}, 'name: project name "_a": must start with a letter or a digit'),
+        ("project", {"name": "a" * 52}, "1 characters longer than the 51 that are allowed"),
+    ],
+)
+def test_bad_input_writes_nothing(lab: Lab, module: str, options: dict[str, Any], message: str) -> None:
+    before = lab.mutations()
+    result = lab.run(module, **options)
+    assert result["failed"]
+    assert message in result["msg"]
+    assert lab.mutations() == before
+
+
+def test_missing_project_is_a_warning_in_check_mode(lab: Lab) -> None:
+    result = lab.run("repo", check=True, name="a", project="soon")
+    assert result["changed"]
+    assert result["warnings"] == ["repo soon/a: project soon does not exist yet"]
+
+
+def test_project_with_repos_is_not_deleted(lab: Lab) -> None:
+    lab.run("project", name="vision")
+    lab.run("repo", name="a", project="vision")
+    for check in (True, False):
+        result = lab.run("project", check=check, name="vision", state="absent")
+        assert "project vision still holds repo a" in result["msg"]
+
+
+def pipeline(lab: Lab, name: str, repo: str) -> None:
+    spec = {
+        "pipeline": {"name": name},
+        "input": {"pfs": {"repo": repo, "glob": "/"}},
+        "transform": {"cmd": ["true"]},
+    }
+    result = lab.run("pipeline", pipeline=spec)
+    assert result["changed"], result
+
+
+def test_repo_that_a_pipeline_reads_is_deleted_only_by_force(lab: Lab) -> None:
+    lab.run("repo", name="data")
+    pipeline(lab, "p", "data")
+    for check in (True, False):
+        result = lab.run("repo", check=check, name="data", state="absent")
+        assert "repo default/data: default/p takes data from it" in result["msg"]
+    assert "output of pipeline p" in lab.run("repo", name="p", state="absent")["msg"]
+    assert lab.run("repo", name="data", state="absent", force=True)["changed"]
+    assert [info.repo.name for info in lab.client.pfs.list_repo(type="user")] == ["p"]
