@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,14 +21,14 @@ BLOCK_BYTES = 1 << 20
 MAX_LINKS = 40
 
 
-class OutputError(Exception):
-    """Something under /pfs/out cannot be stored; the text names it."""
+class DatumFileError(Exception):
+    """A file of the datum cannot be laid out or stored; the text names it as the user code sees it."""
 
 
 def lay_out(pfs: Pfs, files: list[tuple[InputFile, bytes | None]], scratch: Path) -> int:
     """Make scratch/pfs/<input>/... and an empty scratch/pfs/out; the answer is the bytes written.
 
-    With each file comes the tree of the commit that it is read from.
+    With each file comes the tree of the commit that it is read from. Raises DatumFileError.
     """
     (scratch / "pfs" / "out").mkdir(parents=True)
     written = 0
@@ -34,11 +36,15 @@ def lay_out(pfs: Pfs, files: list[tuple[InputFile, bytes | None]], scratch: Path
         top = scratch / "pfs" / file.name
         top.mkdir(exist_ok=True)
         for entry in pfs.files.tree(tree).files(file.path.rstrip("/") or "/"):
-            target = top / entry.path.lstrip("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("wb") as out:
-                for block in [] if file.empty_files else pfs.files.read(entry.chunks):
-                    written += out.write(block)
+            try:
+                target = top / entry.path.lstrip("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as out:
+                    for block in [] if file.empty_files else pfs.files.read(entry.chunks):
+                        written += out.write(block)
+            except OSError as error:  # such as a name longer than file systems take
+                text = f"/pfs/{file.name}{entry.path} cannot be written: {error.strerror}"
+                raise DatumFileError(text) from error
         if file.is_dir:
             (top / file.path.strip("/")).mkdir(parents=True, exist_ok=True)
     return written
@@ -48,33 +54,59 @@ def collect(pfs: Pfs, scratch: Path, writer: ChunkWriter) -> list[tuple[str, lis
     """Store what the user code left in /pfs/out: (path, chunks), in no particular order.
 
     Empty directories, modes and owners are not kept. A symlink into /pfs is followed and stored as what
-    it leads to. Raises OutputError for what PFS does not take, and for a link that leads elsewhere: out
+    it leads to. Raises DatumFileError for what PFS does not take, and for a link that leads elsewhere: out
     of the datum's root it would name a file of this machine.
     """
-    root = scratch / "pfs"
     stored = []
-    for path, source in _walk(root, root / "out", ""):
+    for path, source in _walk(scratch / "pfs"):
         refusal = write_refusal(path)
         if refusal is not None:
-            raise OutputError(refusal)
-        stored.append((path, pfs.files.store(writer, _blocks(source, path))))
+            raise DatumFileError(refusal)
+        try:
+            stored.append((path, pfs.files.store(writer, _blocks(source))))
+        except OSError as error:
+            raise DatumFileError(f"/pfs/out{path} cannot be stored: {error.strerror}") from error
     return stored
 
 
-def _walk(root: Path, directory: Path, above: str) -> Iterator[tuple[str, Path]]:
-    """Regular files below `directory`, by the path that they have in the output."""
-    for name in sorted(os.listdir(directory)):
-        path = f"{above}/{name}"
-        source = _follow(root, directory / name, path)
-        mode = source.stat().st_mode
-        if stat.S_ISDIR(mode):
-            if path.count("/") > MAX_LINKS and source in directory.parents:
-                raise OutputError(f"/pfs/out{path} is a link to a directory above it")
-            yield from _walk(root, source, path)
-        elif stat.S_ISREG(mode):
-            yield path, source
-        else:
-            raise OutputError(f"/pfs/out{path} is neither a file nor a directory")
+def remove(directory: Path) -> None:
+    """Delete a directory, whatever modes and depths user code left there."""
+    try:
+        shutil.rmtree(directory)
+    except FileNotFoundError:
+        pass
+    except (OSError, RecursionError):
+        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            subprocess.run([*command, "--", directory], check=False, stderr=subprocess.DEVNULL)
+
+
+def _walk(root: Path) -> Iterator[tuple[str, Path]]:
+    """The regular files of /pfs/out: where they are, by the path that they have in the output."""
+    # Each directory with its path in the output and the directories that led to it.
+    pending: list[tuple[Path, str, frozenset[Path]]] = [(root / "out", "", frozenset())]
+    while pending:
+        directory, above, way = pending.pop()
+        way |= {directory}
+        _allow_reading(directory)
+        for name in os.listdir(directory):
+            path = f"{above}/{name}"
+            source = _follow(root, directory / name, path)
+            mode = source.stat().st_mode
+            if stat.S_ISREG(mode):
+                _allow_reading(source)
+                yield path, source
+            elif not stat.S_ISDIR(mode):
+                raise DatumFileError(f"/pfs/out{path} is neither a file nor a directory")
+            elif source in way:
+                raise DatumFileError(f"/pfs/out{path} is a link to a directory above it")
+            else:
+                pending.append((source, path, way))
+
+
+def _allow_reading(path: Path) -> None:
+    """Modes are not kept, so those that shut out this server's user must not matter either."""
+    if not os.access(path, os.R_OK | os.X_OK if path.is_dir() else os.R_OK):
+        path.chmod(0o700)
 
 
 def _follow(root: Path, source: Path, path: str) -> Path:
@@ -87,19 +119,15 @@ def _follow(root: Path, source: Path, path: str) -> Path:
             target = f"{root}/{target.removeprefix('/pfs/')}"
         source = Path(os.path.normpath(source.parent / target))
         # Each step is a name in a directory that was reached without links, or through ones checked here.
-        if not source.is_relative_to(root) or not os.path.realpath(source.parent).startswith(
-            os.path.realpath(root)
-        ):
-            raise OutputError(f"/pfs/out{path} is a link that leads out of /pfs")
+        directory = Path(os.path.realpath(source.parent))
+        if not source.is_relative_to(root) or not directory.is_relative_to(os.path.realpath(root)):
+            raise DatumFileError(f"/pfs/out{path} is a link that leads out of /pfs")
         if not os.path.lexists(source):
-            raise OutputError(f"/pfs/out{path} is a link to something that does not exist")
-    raise OutputError(f"/pfs/out{path} is a loop of links")
+            raise DatumFileError(f"/pfs/out{path} is a link to something that does not exist")
+    raise DatumFileError(f"/pfs/out{path} is a loop of links")
 
 
-def _blocks(source: Path, path: str) -> Iterator[bytes]:
-    try:
-        with source.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                yield block
-    except OSError as error:
-        raise OutputError(f"/pfs/out{path} cannot be read: {error.strerror}") from error
+def _blocks(source: Path) -> Iterator[bytes]:
+    with source.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            yield block

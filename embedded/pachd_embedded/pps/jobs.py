@@ -8,13 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from ..pfs.entries import Chunk
 from ..pfs.model import META, USER, Branch, Commit
 from ..pfs.service import Pfs
 from ..store.db import Database
-from .model import Job, JobState, Pipeline, PipelineKey
+from .model import DatumResult, DatumState, Job, JobState, Pipeline, PipelineKey
 from .records import Records
 
 STOPPED_REASON = "job stopped"
+
+_COUNTER = {DatumState.FAILED: "failed", DatumState.RECOVERED: "recovered"}
 
 
 class Jobs:
@@ -38,11 +41,16 @@ class Jobs:
         )
 
     def cancel_event(self, job: Job) -> threading.Event:
-        """Set when the job is killed; made when it starts."""
+        """Set when the job is killed or the server stops; made when the job starts."""
         return self._cancel.setdefault(job.seq, threading.Event())
 
-    def forget(self, job: Job) -> None:
+    def leave(self, job: Job) -> None:
+        """Nobody runs the job any more. One that has not ended starts again, from the datums it has done.
+
+        Such a one was cancelled by a server that stops, or by a call that failed after all.
+        """
         self._cancel.pop(job.seq, None)
+        self._requeue("seq = ?", job.seq)
 
     def set_state(self, job: Job, state: JobState) -> bool:
         """False when the job has ended meanwhile (it was killed, or its pipeline deleted)."""
@@ -89,9 +97,12 @@ class Jobs:
         return self._pfs.lookup.commit_by_seq(job.output).invalid
 
     def kill(self, job: Job, reason: str) -> None:
-        with self._db.transaction():
-            self.end(job, JobState.KILLED, reason or STOPPED_REASON)
-        if (event := self._cancel.get(job.seq)) is not None:
+        self.end(job, JobState.KILLED, reason or STOPPED_REASON)
+        self.cancel(job.seq)
+
+    def cancel(self, seq: int) -> None:
+        """End the processes of a job that runs; what it is in the database stays."""
+        if (event := self._cancel.get(seq)) is not None:
             event.set()
 
     def kill_all(self, pipeline: Pipeline, reason: str) -> None:
@@ -101,36 +112,58 @@ class Jobs:
 
     def delete(self, job: Job) -> None:
         with self._db.transaction():
-            self.kill(job, STOPPED_REASON)
+            self.kill(job, "job deleted")
             self._db.execute("DELETE FROM job WHERE seq = ?", job.seq)
 
-    def waiting(self) -> list[Job]:
-        """For each pipeline the oldest job that has not ended, if it has not started either."""
+    def delete_orphans(self) -> None:
+        """Unfinished jobs whose output commit was dropped: they go with it."""
+        dropped = "NOT EXISTS (SELECT 1 FROM pfs_commit WHERE pfs_commit.seq = job.output)"
+        for job in self._records.jobs(f"finished IS NULL AND {dropped}"):
+            self.delete(job)
+
+    def first_unfinished(self) -> list[Job]:
+        """For each pipeline the oldest job that has not ended: it runs or is the next to run."""
         oldest: dict[int, Job] = {}
         for job in self._records.jobs("finished IS NULL ORDER BY seq"):
             oldest.setdefault(job.pipeline_id, job)
-        return [job for job in oldest.values() if job.state is JobState.CREATED]
+        return list(oldest.values())
 
     def resume_interrupted(self) -> None:
         """After a crash: what ran before runs again, from the datums that are not done yet."""
-        with self._db.transaction():
-            states = (int(JobState.STARTING), int(JobState.RUNNING), int(JobState.FINISHING))
-            sql = "UPDATE job SET state = ? WHERE finished IS NULL AND state IN (?, ?, ?)"
-            self._db.execute(sql, int(JobState.CREATED), *states)
+        self._requeue("1")
 
-    def add_stats(self, job: Job, **amounts: float) -> None:
-        """Add to the job's ProcessStats: seconds and bytes."""
-        now = self._records.job_by_seq(job.seq)
-        if now is not None:
-            stats = {name: now.stats.get(name, 0) + amount for name, amount in amounts.items()}
-            self._db.execute("UPDATE job SET stats = ? WHERE seq = ?", json.dumps(stats), job.seq)
+    def _requeue(self, where: str, *values: object) -> None:
+        with self._db.transaction():
+            sql = f"UPDATE job SET state = ? WHERE finished IS NULL AND {where}"
+            self._db.execute(sql, int(JobState.CREATED), *values)
+
+    def set_total(self, job: Job, datums: int) -> None:
+        with self._db.transaction():
+            self._db.execute("UPDATE job SET total = ? WHERE seq = ?", datums, job.seq)
+
+    def keep(self, job: Job, datum: str, result: DatumResult, files: list[tuple[str, list[Chunk]]]) -> None:
+        """A datum's result and output, with the job's counters: a crash loses neither or both."""
+        column = _COUNTER.get(DatumState(result.state), "processed")
+        entry = json.dumps({"result": result.to_json(), "files": files})
+        with self._db.transaction():
+            now = self._records.job_by_seq(job.seq)
+            if now is None or now.finished is not None:
+                return
+            self._db.execute("INSERT OR REPLACE INTO datum_done VALUES (?, ?, ?)", job.seq, datum, entry)
+            stats = {
+                name: now.stats.get(name, 0) + getattr(result, name)
+                for name in ("process_seconds", "download_bytes", "upload_bytes")
+            }
+            sql = f"UPDATE job SET {column} = {column} + 1, stats = ? WHERE seq = ?"
+            self._db.execute(sql, json.dumps(stats), job.seq)
 
     def log(self, job: Job, datum: str, message: str, user: bool) -> None:
+        text = message.encode(errors="replace").decode()  # names of files may be no text at all
         with self._db.transaction():
             if self._records.job_by_seq(job.seq) is not None:  # else its pipeline was deleted
                 self._db.execute(
                     "INSERT INTO log (job_seq, datum, user, time, message) VALUES (?, ?, ?, ?, ?)",
-                    *(job.seq, datum, int(user), time.time(), message),
+                    *(job.seq, datum, int(user), time.time(), text),
                 )
 
     def wait(self, key: PipelineKey, job_id: str, give_up: Callable[[], bool]) -> Job:

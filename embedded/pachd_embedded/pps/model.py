@@ -7,6 +7,7 @@ import json
 import sqlite3
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from pachyderm_sdk.api import pps
@@ -34,6 +35,7 @@ class PipelineState(IntEnum):
     RUNNING = 2
     FAILURE = 4
     PAUSED = 5
+    STANDBY = 6
     CRASHING = 7
 
 
@@ -44,6 +46,16 @@ class DatumState(IntEnum):
     SUCCESS = 2
     SKIPPED = 3
     RECOVERED = 5
+
+
+# The name under which Kubernetes counts the devices of the pool.
+NVIDIA_GPU = "nvidia.com/gpu"
+
+
+@lru_cache(maxsize=512)
+def _request(data: bytes) -> Any:
+    """Parsed once, because the scheduler looks at every pipeline after each change; nobody changes it."""
+    return pps.CreatePipelineRequest.FromString(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +103,7 @@ class Pipeline:
             updated=row["updated"],
             user_json=row["user_json"],
             effective_json=row["effective_json"],
-            request=pps.CreatePipelineRequest.FromString(row["request"]),
+            request=_request(row["request"]),
             salt=row["salt"],
             spec_commit=row["spec_commit"],
         )
@@ -102,9 +114,12 @@ class Pipeline:
 
     @property
     def gpus(self) -> int:
-        """Devices that each worker asks for."""
-        gpu = self.request.resource_limits.gpu
-        return int(gpu.number) if gpu else 0
+        """Devices that each worker asks for; the spec is not checked for negative numbers."""
+        return max(0, int(self.request.resource_limits.gpu.number))
+
+    @property
+    def gpu_type(self) -> str:
+        return str(self.request.resource_limits.gpu.type) or NVIDIA_GPU
 
     @property
     def parallelism(self) -> int:

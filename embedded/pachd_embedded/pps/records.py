@@ -34,10 +34,11 @@ class Records:
         return found
 
     def pipeline_of(self, job: Job) -> Pipeline:
-        """The version of the pipeline that the job runs."""
+        """The version of the pipeline that the job runs. NOT_FOUND once the pipeline is deleted."""
         where = " WHERE pipeline.id = ? AND v.version = ?"
         row = self._db.row(_PIPELINE + where, job.pipeline_id, job.version)
-        assert row is not None
+        if row is None:
+            raise not_found(f"jobs @{job.id} not found")
         return Pipeline.of(row)
 
     def pipelines(self) -> list[Pipeline]:
@@ -70,9 +71,11 @@ class Records:
         return Job.of(row) if row else None
 
     def last_success(self, job: Job) -> Job | None:
-        """The job before this one whose datums and output it builds on."""
+        """The job before this one whose datums and output it builds on; its commit was not dropped."""
         found = self.jobs(
-            "pipeline_id = ? AND seq < ? AND state = ? ORDER BY seq DESC LIMIT 1",
+            "pipeline_id = ? AND seq < ? AND state = ?"
+            " AND EXISTS (SELECT 1 FROM pfs_commit WHERE pfs_commit.seq = job.output)"
+            " ORDER BY seq DESC LIMIT 1",
             *(job.pipeline_id, job.seq, int(JobState.SUCCESS)),
         )
         return found[0] if found else None

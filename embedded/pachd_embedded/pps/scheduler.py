@@ -12,7 +12,7 @@ from ..store.db import Database
 from ..workers.gpus import GpuPool
 from .job_inputs import JobInputs
 from .jobs import STOPPED_REASON, Jobs
-from .model import Job, JobState, Pipeline, PipelineState
+from .model import NVIDIA_GPU, Job, JobState, Pipeline, PipelineState
 from .pipelines import Pipelines
 from .records import Records
 from .runner import JobRunner
@@ -21,8 +21,10 @@ log = logging.getLogger(__name__)
 
 # Looked again after so many seconds even when nothing was written.
 IDLE_SECONDS = 5.0
-# Datums that run at the same time, all jobs together, are bounded by the machine.
+# Datums of a job that run at the same time, at most.
 WORKERS = os.cpu_count() or 1
+# Jobs that run at the same time, at most. More than the machine has cores: some do nothing but wait.
+JOBS = max(8, WORKERS)
 
 NO_COMMAND = "nothing to run: no transform.cmd"
 
@@ -62,8 +64,7 @@ class Scheduler:
         with self._running_lock:
             running = dict(self._running)
         for seq in running:
-            if (job := self._records.job_by_seq(seq)) is not None:
-                self._jobs.cancel_event(job).set()
+            self._jobs.cancel(seq)
         for thread in running.values():
             thread.join()
 
@@ -72,55 +73,73 @@ class Scheduler:
         while not self._stopping.is_set():
             seen = self._db.wait_for_change(seen, IDLE_SECONDS)
             try:
-                self._settle_pipelines()
-                for job in self._jobs.waiting():
-                    self._try_start(job)
+                # Nobody may stop, update or delete between the look at a pipeline and what follows from it.
+                with self._db.hold():
+                    self._round()
             except Exception:
                 # The loop is what every pipeline depends on: it reports and goes on.
                 log.exception("scheduling failed")
 
-    def _settle_pipelines(self) -> None:
+    def _round(self) -> None:
+        self._jobs.delete_orphans()
+        active: set[int] = set()
+        starved: dict[int, str] = {}
+        for job in self._jobs.first_unfinished():
+            active.add(job.pipeline_id)
+            if job.state is JobState.CREATED and (reason := self._try_start(job, bool(starved))):
+                starved[job.pipeline_id] = reason
         for pipeline in self._records.pipelines():
-            state, reason = self._state_of(pipeline)
+            state, reason = self._state_of(pipeline, pipeline.row_id in active)
+            reason = reason or starved.get(pipeline.row_id, "")
             if (state, reason) != (pipeline.state, pipeline.reason):
                 with self._db.transaction():
                     self._pipelines.set_state(pipeline.row_id, state, reason)
 
-    def _state_of(self, pipeline: Pipeline) -> tuple[PipelineState, str]:
+    def _state_of(self, pipeline: Pipeline, active: bool) -> tuple[PipelineState, str]:
         if pipeline.stopped:
             return PipelineState.PAUSED, ""
         if not pipeline.request.transform.cmd:
             return PipelineState.FAILURE, NO_COMMAND
-        if pipeline.gpus > self._gpus.total:
-            kind = pipeline.request.resource_limits.gpu.type or "nvidia.com/gpu"
-            return PipelineState.CRASHING, (
-                f"0/1 nodes are available: 1 Insufficient {kind}."
-                f" (asks for {pipeline.gpus}, this machine has {self._gpus.total})"
-            )
+        asked, total = pipeline.gpus * pipeline.parallelism, self._devices_of(pipeline)
+        if asked > total:
+            reason = _insufficient(pipeline, f"this machine has {total}")
+            return PipelineState.CRASHING, reason
+        if pipeline.request.autoscaling and not active:
+            return PipelineState.STANDBY, ""
         return PipelineState.RUNNING, ""
 
-    def _try_start(self, job: Job) -> None:
+    def _devices_of(self, pipeline: Pipeline) -> int:
+        """How many devices there are of the kind that the pipeline asks for."""
+        return self._gpus.total if pipeline.gpu_type == NVIDIA_GPU else 0
+
+    def _try_start(self, job: Job, gpus_awaited: bool) -> str:
+        """Start a job if everything for it is there. The answer is why it waits for devices, else "".
+
+        `gpus_awaited`: an older job waits for devices, and must not wait for ever behind younger ones.
+        """
         pipeline = self._records.pipeline_of(job)
         if not pipeline.request.transform.cmd:
             self._jobs.kill(job, STOPPED_REASON)
-            return
+            return ""
+        if pipeline.gpus > self._devices_of(pipeline):
+            return ""  # waits as long as the spec is like that; the pipeline's state says so
         if not JobInputs(self._pfs, pipeline.request, job.output).ready():
-            return
+            return ""
         with self._running_lock:
-            if job.seq in self._running or len(self._running) >= WORKERS:
-                return
-            devices = self._devices(pipeline)
-            if not devices or not self._jobs.set_state(job, JobState.STARTING):
-                self._release(devices)
-                return
-            thread = threading.Thread(target=self._work, args=(job, devices), name=f"job-{job.seq}")
+            if job.seq in self._running or len(self._running) >= JOBS:
+                return ""
+            devices = [] if gpus_awaited and pipeline.gpus else self._devices(pipeline)
+            if not devices:
+                return _insufficient(pipeline, "others use them now")
+            self._jobs.cancel_event(job)
+            self._jobs.set_state(job, JobState.STARTING)
+            thread = threading.Thread(target=self._work, args=(job, pipeline, devices), name=f"job-{job.seq}")
             self._running[job.seq] = thread
         thread.start()
+        return ""
 
     def _devices(self, pipeline: Pipeline) -> list[tuple[str, ...]]:
         """The GPUs of each worker, as many workers as are asked for and possible; none: it has to wait."""
-        if pipeline.gpus > self._gpus.total:
-            return []
         devices: list[tuple[str, ...]] = []
         while len(devices) < min(pipeline.parallelism, WORKERS):
             taken = self._gpus.try_acquire(pipeline.gpus)
@@ -129,20 +148,24 @@ class Scheduler:
             devices.append(taken)
         return devices
 
-    def _release(self, devices: list[tuple[str, ...]]) -> None:
-        for taken in devices:
-            self._gpus.release(taken)
-
-    def _work(self, job: Job, devices: list[tuple[str, ...]]) -> None:
+    def _work(self, job: Job, pipeline: Pipeline, devices: list[tuple[str, ...]]) -> None:
         try:
-            self._runner.run(job, devices)
+            self._runner.run(job, pipeline, devices)
         except Exception as error:
             log.exception("job %s failed", job.id)
             self._jobs.end(job, JobState.FAILURE, f"the embedded pachd could not run the job: {error}")
         finally:
-            self._release(devices)
+            for taken in devices:
+                self._gpus.release(taken)
             with self._running_lock:
                 del self._running[job.seq]
-            if not self._stopping.is_set():
-                self._jobs.forget(job)
-            self._db.wake()
+            self._jobs.leave(job)
+
+
+def _insufficient(pipeline: Pipeline, why: str) -> str:
+    """As Kubernetes says it of a pod, and in brackets what it does not say."""
+    workers = f"{pipeline.parallelism} x " if pipeline.parallelism > 1 else ""
+    return (
+        f"0/1 nodes are available: 1 Insufficient {pipeline.gpu_type}."
+        f" (asks for {workers}{pipeline.gpus}, {why})"
+    )

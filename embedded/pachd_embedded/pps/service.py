@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from ..pfs.service import Pfs
@@ -11,6 +10,8 @@ from ..store.db import Database
 from ..store.tree import TreeStore
 from ..workers.gpus import GpuPool
 from ..workers.process import ProcessWorker
+from .datum_io import remove
+from .datum_runs import DatumRunner
 from .defaults import Defaults
 from .jobs import Jobs
 from .pipelines import Pipelines
@@ -23,15 +24,16 @@ class Pps:
     def __init__(self, db: Database, pfs: Pfs, worker: ProcessWorker, gpus: GpuPool, directory: Path) -> None:
         scratch = directory / "scratch"
         # Left by a server that was killed; what it was doing is done anew.
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir()
+        remove(scratch)
+        scratch.mkdir(exist_ok=True)
         self.pfs = pfs
         self.datum_trees = TreeStore(db, weigh=lambda _value: 0)
         self.records = Records(db)
         self.jobs = Jobs(db, pfs, self.records)
         self.defaults = Defaults(db, pfs)
         self.pipelines = Pipelines(db, pfs, self.records, self.jobs, self.defaults)
-        runner = JobRunner(db, pfs, self.records, self.jobs, self.datum_trees, worker, scratch)
+        datum_runner = DatumRunner(pfs, self.jobs, worker, scratch)
+        runner = JobRunner(db, pfs, self.records, self.jobs, self.datum_trees, datum_runner)
         self._scheduler = Scheduler(db, pfs, self.records, self.jobs, self.pipelines, runner, gpus)
 
     def start(self) -> None:

@@ -83,6 +83,12 @@ class Database:
                 self._version += 1
                 self._changed.notify_all()
 
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Nobody else writes meanwhile, so that several reads, and writes after them, agree."""
+        with self._changed:
+            yield
+
     def execute(self, sql: str, *values: Any) -> int:
         """Run a write; the answer is the rowid of an INSERT."""
         with self._changed:
