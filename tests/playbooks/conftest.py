@@ -57,9 +57,7 @@ class Lab:
         head = pfs.Commit.from_uri(f"{repo}@master")
         infos = self.client.pfs.glob_file(commit=head, pattern="/**")
         paths = [info.file.path for info in infos if info.file_type == pfs.FileType.FILE]
-        return {
-            path: self.client.pfs.pfs_file(pfs.File(commit=head, path=path)).read() for path in paths
-        }
+        return {path: self.client.pfs.pfs_file(pfs.File(commit=head, path=path)).read() for path in paths}
 
 
 def run_module(

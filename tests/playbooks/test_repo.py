@@ -62,7 +62,11 @@ def test_options_beside_a_list_hold_for_its_items(lab: Lab) -> None:
     [
         ("repo", {"name": "a b"}, 'name: repo name "a b": only letters, digits, - and _ are allowed'),
         ("repo", {"repos": [{"name": "a"}, {"name": "a.b"}]}, 'repos[1].name: repo name "a.b": only letters'),
-        ("repo", {"repos": [{"name": "a"}, {"name": "a"}]}, "repos[1]: repo default/a is declared in repos[0]"),
+        (
+            "repo",
+            {"repos": [{"name": "a"}, {"name": "a"}]},
+            "repos[1]: repo default/a is declared in repos[0]",
+        ),
         ("repo", {"repos": [{"name": "a"}, {"name": "b", "project": "nope"}]}, "project nope does not exist"),
         ("project", {"name": "_a"}, 'name: project name "_a": must start with a letter or a digit'),
         ("project", {"name": "a" * 52}, "1 characters longer than the 51 that are allowed"),

@@ -115,7 +115,9 @@ def test_file_above_dest_is_never_deleted(repo: Lab, tree: Path) -> None:
     assert repo.files() == {"/x": b"x"}
 
 
-@pytest.mark.parametrize(("dest", "path"), [("/", "/a"), ("/d/", "/d/a"), ("/d/name", "/d/name"), ("n", "/n")])
+@pytest.mark.parametrize(
+    ("dest", "path"), [("/", "/a"), ("/d/", "/d/a"), ("/d/name", "/d/name"), ("n", "/n")]
+)
 def test_single_file(repo: Lab, tree: Path, dest: str, path: str) -> None:
     repo.put("/other", b"o")
     assert counts(sync(repo, tree / "a", dest=dest)) == (1, 0, 0, 0)
@@ -277,7 +279,9 @@ def test_syncs_that_undo_each_other_are_refused(repo: Lab, tree: Path) -> None:
     twice = repo.run("sync", syncs=[one, one])
     assert "syncs[1]: /a of default/data@master is written by syncs[0] too" in twice["msg"]
     deleting = repo.run("sync", syncs=[one | {"dest": "/x"}, one | {"delete": True}])
-    assert "syncs[1]: delete would remove /x/a of default/data@master, which syncs[0] writes" in deleting["msg"]
+    assert (
+        "syncs[1]: delete would remove /x/a of default/data@master, which syncs[0] writes" in deleting["msg"]
+    )
 
 
 def test_open_commit_is_named(repo: Lab, tree: Path) -> None:
