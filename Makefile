@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Thin verbs; what they do is in scripts/. Everything is made inside of the checkout.
+.PHONY: help setup demo report check test stop clean
+.DEFAULT_GOAL := help
+
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/demo.stamp .lab/data/iris.csv ## Make .venv with what the demo needs, and the first data sets
+
+.venv/demo.stamp: requirements/demo.txt requirements/constraints.txt
+	@scripts/setup.sh demo
+
+.venv/test.stamp: requirements/test.txt requirements/demo.txt requirements/constraints.txt
+	@scripts/setup.sh test
+
+.lab/data/iris.csv: | .venv/demo.stamp
+	@.venv/bin/python examples/datasets/export.py .lab/data breast_cancer digits iris wine
+
+demo: .venv/demo.stamp ## A whole lab: real data, GPU pipeline, results; deletes .lab first (KEEP=1: leave it running)
+	@scripts/demo.sh
+
+report: .venv/demo.stamp ## What the running lab holds
+	@.venv/bin/python scripts/report.py
+
+check: .venv/test.stamp ## Fast checks: linters, types, unit tests
+	@scripts/test.sh lint unit
+
+test: .venv/test.stamp ## All tests
+	@scripts/test.sh
+
+stop: ## Stop the lab's pachd; what it holds stays
+	@ANSIBLE_CONFIG=ansible.cfg .venv/bin/ansible-playbook playbooks/pachyderm.yml -e pachyderm_embedded_state=stopped
+
+clean: ## Stop the lab, and delete it and all that was made here (.lab, .venv, caches)
+	@test ! -x .venv/bin/ansible-playbook || $(MAKE) --no-print-directory stop
+	rm -rf .lab .venv .ansible .mypy_cache .ruff_cache .pytest_cache build

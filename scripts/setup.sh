@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+# setup.sh SET: make .venv in the checkout and install requirements/SET.txt into it; SET is demo or test.
+# PYTHON names the interpreter to make it with (python3).
+set -eu
+cd "$(dirname "$0")/.."
+set_name=$1
+python=${PYTHON:-python3}
+
+fail() {
+    echo "setup: $1" >&2
+    exit 1
+}
+
+command -v "$python" >/dev/null || fail "there is no $python; install Python 3.11 or newer, or set PYTHON"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "$("$python" --version) is too old; install Python 3.11 or newer, or set PYTHON"
+
+# A venv holds its own path, so one that was moved with the checkout is made again.
+if ! grep -qsF "$PWD/.venv" .venv/bin/activate || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
+    echo "setup: making .venv with $("$python" --version)"
+    rm -rf .venv
+    "$python" -m venv .venv ||
+        fail "$python -m venv does not work; on Debian: apt install python3-venv (or python3-full)"
+fi
+
+echo "setup: installing what requirements/$set_name.txt names into .venv (once; it takes a minute or two)"
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+    --requirement "requirements/$set_name.txt" --constraint requirements/constraints.txt ||
+    fail "pip could not install requirements/$set_name.txt; see above"
+touch ".venv/$set_name.stamp"
