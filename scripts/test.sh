@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-3.0-or-later
+# All tests, stage by stage; goes on after a failure and sums up at the end.
+# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks demo (default: all)
+# CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.venv/bin:$PATH" LC_ALL=C.UTF-8 ANSIBLE_CONFIG="$PWD/ansible.cfg"
+# A copy of the collection that ansible-lint made of an older state would win over the checkout.
+rm -rf .ansible
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0
+failed=0
+failures=()
+
+# check NAME COMMAND...: one check that passes or fails as a whole.
+check() {
+    local name=$1 started=$SECONDS
+    shift
+    printf -- '--- %s\n' "$name"
+    if "$@" >"$log" 2>&1; then
+        passed=$((passed + 1))
+        printf '    passed (%d s)\n' $((SECONDS - started))
+    else
+        failed=$((failed + 1))
+        failures+=("$name")
+        cat "$log"
+        printf '    FAILED (%d s)\n' $((SECONDS - started))
+    fi
+}
+
+# count WORD: the number before WORD in pytest's closing line.
+count() {
+    tail -n 1 "$log" | grep -oE "[0-9]+ $1" | grep -oE '^[0-9]+' || echo 0
+}
+
+# tests NAME PATH...: pytest, its tests counted one by one.
+tests() {
+    local name=$1 bad
+    shift
+    printf -- '--- %s\n' "$name"
+    pytest -q -n auto "$@" 2>&1 | tee "$log"
+    local code=${PIPESTATUS[0]}
+    bad=$(($(count failed) + $(count error)))
+    [ "${CI:-}" = true ] && bad=$((bad + $(count skipped)))
+    # An end without a count: nothing was collected, or pytest itself broke.
+    [ "$code" != 0 ] && [ "$bad" = 0 ] && bad=1
+    passed=$((passed + $(count passed)))
+    failed=$((failed + bad))
+    [ "$bad" = 0 ] || failures+=("$name: $bad")
+}
+
+render_docs() {
+    ansible-doc --type module --json $(ls plugins/modules | sed -n 's/^\(pachyderm_.*\)\.py$/gpulab.pachyderm.\1/p') >/dev/null &&
+        ansible-doc --type role --json $(ls roles | sed 's/^/gpulab.pachyderm./') >/dev/null
+}
+
+demo() {
+    local port
+    port=$(python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    LAB=build/demo ADDRESS="127.0.0.1:$port" KEEP='' scripts/demo.sh && rm -rf build/demo
+}
+
+stage_lint() {
+    check "ruff check" ruff check
+    check "ruff format" ruff format --check
+    check "mypy: embedded pachd" mypy -p pachd_embedded
+    check "mypy: plugins" mypy -p ansible_collections.gpulab.pachyderm.plugins
+    check "mypy: scripts, roles, examples" mypy scripts roles/*/files/*.py examples/datasets
+    check "yamllint" yamllint --strict .
+    check "ansible-lint" ansible-lint --quiet --strict
+    check "ansible-doc renders modules and roles" render_docs
+}
+
+stage_unit() { tests "unit tests" tests/unit tests/meta; }
+stage_embedded() { tests "tests of the embedded pachd" tests/embedded tests/contract; }
+stage_playbooks() { tests "tests of modules, roles and playbooks" tests/playbooks; }
+stage_demo() { check "make demo" demo; }
+
+stages=("$@")
+[ $# -gt 0 ] || stages=(lint unit embedded playbooks demo)
+for number in "${!stages[@]}"; do
+    printf '\n=== %d/%d %s\n' $((number + 1)) ${#stages[@]} "${stages[$number]}"
+    "stage_${stages[$number]}"
+done
+
+printf '\n=== %d s\n' "$SECONDS"
+for failure in "${failures[@]+"${failures[@]}"}"; do
+    printf 'failed: %s\n' "$failure"
+done
+printf '%d passed, %d failed\n' "$passed" "$failed"
+[ "$failed" = 0 ]
