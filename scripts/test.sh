@@ -69,7 +69,7 @@ stage_lint() {
     check "mypy: plugins" mypy -p ansible_collections.gpulab.pachyderm.plugins
     check "mypy: scripts, roles, examples" mypy scripts roles/*/files/*.py examples/datasets
     check "yamllint" yamllint --strict .
-    check "ansible-lint" ansible-lint --quiet --strict
+    check "ansible-lint" ansible-lint -q --strict
     check "ansible-doc renders modules and roles" render_docs
 }
 
