@@ -16,27 +16,37 @@ _SETTINGS = (
         "set it to 0",
     ),
 )
-_CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
-WAY_OUT = "or run with --private-pfs (user code as ordinary processes, PFS paths in a private directory)"
+_CHROOT = (
+    "the server runs in a chroot, where only root can be isolated: run it as root, or in a container "
+    "that has its own root mount"
+)
+_CONTAINER = (
+    "the server runs in a container that forbids it: run that container with "
+    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
+)
+_UNKNOWN = "the kernel, a chroot or a security module forbids user namespaces: allow them"
+_WAY_OUT = "or run with --private-pfs (user code as ordinary processes, PFS paths in a private directory)"
 
 
-def explain(refused: str, proc: Path = Path("/proc")) -> str:
-    """One line from what was refused, as the sandbox said it: the likely cause and what can be done."""
-    return f"this machine does not let pipelines run isolated: {refused} ({_cause(proc)}), {WAY_OUT}"
+def explain(refused: str, root: Path = Path("/")) -> str:
+    """One line from what was refused, as the sandbox said it: the likely cause and what can be done.
+
+    `root` is where /proc and the marks of containers are looked for.
+    """
+    return f"this machine does not let pipelines run isolated: {refused} ({_cause(root)}), {_WAY_OUT}"
 
 
-def _cause(proc: Path) -> str:
+def _cause(root: Path) -> str:
     for file, forbidding, name, cure in _SETTINGS:
-        if _read(proc / "sys" / file).strip() == forbidding:
+        if _read(root / "proc/sys" / file).strip() == forbidding:
             return f"sysctl {name} is {forbidding}: {cure}"
-    if any(Path(mark).exists() for mark in _CONTAINER_MARKS) or "\nSeccomp:\t2\n" in _read(
-        proc / "self/status"
-    ):
-        return (
-            "the server runs in a container that forbids it: run that one with "
-            "--security-opt seccomp=unconfined --security-opt apparmor=unconfined"
-        )
-    return "the kernel, a chroot or a security module forbids user namespaces: allow them"
+    mounts = [line.split() for line in _read(root / "proc/self/mountinfo").splitlines()]
+    if mounts and not any(fields[4] == "/" for fields in mounts):
+        return _CHROOT
+    marks = (root / ".dockerenv", root / "run/.containerenv")
+    if any(mark.exists() for mark in marks) or "\nSeccomp:\t2\n" in _read(root / "proc/self/status"):
+        return _CONTAINER
+    return _UNKNOWN
 
 
 def _read(path: Path) -> str:

@@ -68,7 +68,15 @@ def build(
 
 def _enter(mount_point: str) -> None:
     """Makes a tmpfs at `mount_point` the root of this process, with the machine's root at HOST."""
-    syscalls.mount(None, "/", None, MS_REC | syscalls.MS_PRIVATE)
+    try:
+        syscalls.mount(None, "/", None, MS_REC | syscalls.MS_PRIVATE)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # In a chroot "/" may be no mount, so it cannot be made private, and what is mounted somewhere
+        # below it may show outside. /proc is a mount that can, and is not needed any more.
+        syscalls.mount(None, "/proc", None, MS_REC | syscalls.MS_PRIVATE)
+        mount_point = "/proc"
     syscalls.mount("tmpfs", mount_point, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     os.chdir(mount_point)
     os.mkdir("." + HOST)
@@ -77,8 +85,9 @@ def _enter(mount_point: str) -> None:
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        # The root is not a mount of its own: the server runs in a chroot, or from an initramfs.
+        # The server runs in a chroot, or from an initramfs.
         syscalls.mount("/", "." + HOST, None, MS_BIND | MS_REC)
+        syscalls.mount(None, "." + HOST, None, MS_REC | syscalls.MS_PRIVATE)
         os.chroot(".")
     os.chdir("/")
 

@@ -20,7 +20,8 @@ from pachd_embedded.workers.process import DatumTask, ProcessWorker
 
 EMBEDDED = Path(__file__).resolve().parents[3] / "embedded"
 
-# Runs `sh` with the given script in one datum; prints what check() said, the error and the log.
+# Runs `sh` with the given script in one datum; prints what check() said, the error, the log and the
+# mounts that there were before and that there are after.
 _ELSEWHERE = """
 import json, sys, threading
 from pathlib import Path
@@ -29,10 +30,12 @@ scratch, script = Path(sys.argv[1]), sys.argv[2]
 (scratch / "pfs" / "out").mkdir(parents=True)
 worker = ProcessWorker({}, private=(scratch.parent,))
 lines = []
+mounts = [Path("/proc/self/mountinfo").read_text()]
 check = worker.check()
 task = DatumTask(scratch, ("sh",), (script,), {}, "", "", "", (), None, ())
 result = worker.run(task, lines.append, threading.Event())
-print(json.dumps({"check": check, "error": result.error, "lines": lines}))
+mounts.append(Path("/proc/self/mountinfo").read_text())
+print(json.dumps({"mounts": mounts, "check": check, "error": result.error, "lines": lines}))
 """
 
 
@@ -128,6 +131,8 @@ def run_elsewhere(
     )
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
+    before, after = answer.pop("mounts")
+    assert before == after
     return answer
 
 

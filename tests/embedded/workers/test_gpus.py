@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,6 +13,7 @@ from pachd_embedded.workers import gpus
 from pachd_embedded.workers.gpus import GpuPool
 
 NEVER = threading.Event()
+SOON = 8.0  # seconds
 UUIDS = ["GPU-aaaa", "GPU-bbbb"]
 
 
@@ -84,36 +86,51 @@ def test_waiting_ends_when_cancelled():
     assert pool.try_acquire(1) == ("simulated-0",)
 
 
-def test_a_big_request_is_not_overtaken():
+@pytest.fixture
+def given_up():
+    """Cancels, at the end of a test, what still waits, so that a failing test ends too."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def threads(given_up):
+    pool = ThreadPoolExecutor(12)
+    yield pool
+    given_up.set()
+    pool.shutdown()
+
+
+def test_a_big_request_is_not_overtaken(threads, given_up):
     pool = GpuPool(2)
-    pool.acquire(1, NEVER)
-    with ThreadPoolExecutor(2) as threads:
-        big = threads.submit(pool.acquire, 2, NEVER)
-        while not pool._queue:
-            pass  # until it waits
-        assert pool.try_acquire(1) is None  # one is free, but the big request was first
-        small = threads.submit(pool.acquire, 1, NEVER)
-        pool.release(("simulated-0",))
-        assert big.result(20) == ("simulated-0", "simulated-1")
-        assert not small.done()
-        pool.release(("simulated-1",))
-        assert small.result(20) == ("simulated-1",)
+    pool.acquire(1, given_up)
+    big = threads.submit(pool.acquire, 2, given_up)
+    deadline = time.monotonic() + SOON
+    while not pool._queue and time.monotonic() < deadline:
+        pass  # until it waits
+    assert pool.try_acquire(1) is None  # one is free, but the big request was first
+    small = threads.submit(pool.acquire, 1, given_up)
+    pool.release(("simulated-0",))
+    assert big.result(SOON) == ("simulated-0", "simulated-1")
+    assert not small.done()
+    pool.release(("simulated-1",))
+    assert small.result(SOON) == ("simulated-1",)
 
 
-def test_no_device_is_lent_twice():
+def test_no_device_is_lent_twice(threads, given_up):
     pool = GpuPool(3)
     lent = set()
 
     def work(number):
-        ids = pool.acquire(number % 3 + 1, NEVER)
+        ids = pool.acquire(number % 3 + 1, given_up)
         twice = lent.intersection(ids)
         lent.update(ids)
         lent.difference_update(ids)
         pool.release(ids)
         return twice
 
-    with ThreadPoolExecutor(12) as threads:
-        assert not set().union(*threads.map(work, range(600)))
+    assert not set().union(*threads.map(work, range(600), timeout=SOON))
     assert pool.try_acquire(3) is not None
 
 

@@ -137,6 +137,8 @@ def open_directory():
         yield top
 
 
+# Mounts shared with namespaces made from it, as systemd sets a machine up.
+_NAMESPACES = ("unshare", "--user", "--map-root-user", "--mount", "--propagation", "shared")
 _DATUM = "id -u; cat /etc/hostname > /pfs/out/x && echo out; echo x > /usr/x || echo read-only; ls {room}"
 
 
@@ -170,7 +172,7 @@ def test_an_ordinary_user_gets_the_same(elsewhere, open_directory):
 def _without_user_namespaces(command: str) -> list[str]:
     """Runs a command as root of a user namespace that allows no other one below it."""
     script = f'echo 0 > /proc/sys/user/max_user_namespaces && {command} "$@"'
-    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+    return [*_NAMESPACES, "sh", "-c", script, "sh"]
 
 
 @needs_tools
@@ -182,10 +184,19 @@ def test_root_without_user_namespaces_is_isolated_all_the_same(elsewhere, tmp_pa
 
 @needs_tools
 def test_root_in_a_chroot_is_isolated_all_the_same(elsewhere, tmp_path):
-    (tmp_path / "elsewhere").mkdir()
     (tmp_path / "room").mkdir()
-    script = f'mount --rbind / {tmp_path}/elsewhere && exec chroot {tmp_path}/elsewhere "$@"'
-    prefix = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+    # Directory by directory, so that the new root itself is no mount.
+    script = f"""
+        cd / && mkdir {tmp_path}/new || exit
+        for name in *; do
+            if [ -L $name ]; then cp -P $name {tmp_path}/new
+            elif [ -d $name ]; then
+                mkdir {tmp_path}/new/$name && mount --rbind $name {tmp_path}/new/$name || exit
+            fi
+        done
+        exec chroot {tmp_path}/new "$@"
+    """
+    prefix = [*_NAMESPACES, "sh", "-c", script, "sh"]
     answer = elsewhere(prefix, tmp_path / "room/datum", _DATUM.format(room=tmp_path))
     assert (answer["check"], answer["error"]) == ("", "exit status 2")
     assert [line for line in answer["lines"] if ":" not in line] == ["0", "out", "read-only"]
@@ -194,7 +205,7 @@ def test_root_in_a_chroot_is_isolated_all_the_same(elsewhere, tmp_path):
 @needs_tools
 def test_where_no_fresh_proc_is_allowed_the_old_one_shows_no_secrets(elsewhere, tmp_path):
     script = 'mount -t tmpfs none /proc/irq && exec env SECRET_OF_THE_SERVER=x "$@"'
-    prefix = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc"]
+    prefix = [*_NAMESPACES, "--pid", "--fork", "--mount-proc"]
     datum = "cd /proc; echo [0-9]*; cd self/fd; cat /proc/[0-9]*/environ 2>/dev/null | grep -c SECRET_OF"
     answer = elsewhere([*prefix, "sh", "-c", script, "sh"], tmp_path / "datum", datum)
     listed, secrets = answer["lines"]

@@ -17,7 +17,7 @@ from pachd_embedded.workers import lines
 from pachd_embedded.workers.process import ProcessWorker
 
 EMBEDDED = Path(lines.__file__).parents[2]
-SOON = 20.0  # seconds: far more than it takes, far less than the code would run by itself
+SOON = 8.0  # seconds: far more than it takes, less than anything takes that is not stopped at once
 
 
 @pytest.fixture(params=["isolated", "private paths"])
@@ -122,6 +122,10 @@ def test_seconds_are_those_of_the_code(either):
 def test_lines_of_both_streams_in_order(either):
     datum = either.script("echo 1; echo 2 >&2; echo 3; printf '4\\r\\n\\n5'")
     assert datum.lines == ["1", "2", "3", "4", "", "5"]
+
+
+def test_a_pipe_that_nobody_reads_ends_its_writer_silently(either):
+    assert either.script("yes | head -n 1").lines == ["y"]
 
 
 def test_a_line_is_logged_when_it_is_written(either):
