@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pachd_embedded.workers import refusal
 
 REFUSED = "unshare of user, mount and pid namespaces: Operation not permitted"
