@@ -113,7 +113,7 @@ class _Walk:
         if not stat.S_ISREG(status.st_mode):
             kind = _kind(status.st_mode)
             self.problems.append(f"{_shown(source)}: is a {kind}; only regular files can be uploaded")
-        elif not os.access(source, os.R_OK):
+        elif not os.access(source, os.R_OK, effective_ids=True):
             self.problems.append(f"{_shown(source)}: cannot read it: Permission denied")
         else:
             self.files.append(LocalFile(path, source, status.st_size))

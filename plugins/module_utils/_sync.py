@@ -23,6 +23,8 @@ from ._wire import RemoteFile, add_file, delete_file, read_file_info, set_commit
 # at this many bytes a second.
 _UPLOAD_SECONDS = 600.0
 _UPLOAD_BYTES_A_SECOND = 64 * 1024
+# Commits to make before giving up on a branch into which others write all the time.
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,8 @@ def run_syncs(pachd: Pachd, syncs: Sequence[Sync], check_mode: bool) -> Outcome:
     )
     plan = Plan(actions, tuple(text for head in heads for text in head.warnings))
     results = []
-    for sync, head, change in zip(syncs, heads, changes, strict=True):
-        commit = head.commit if check_mode or not change else write(pachd, sync, change)
+    for sync, tree, head, change in zip(syncs, trees, heads, changes, strict=True):
+        commit = head.commit if check_mode or not change else _bring(pachd, sync, tree, head, change)
         results.append(_result(sync, commit, change))
     return Outcome(plan, {"syncs": results})
 
@@ -99,6 +101,23 @@ def _tree(sync: Sync) -> list[LocalFile]:
             f"src: {sync.src}: holds no file; is it the right directory? allow_empty takes it as it is"
         )
     return tree
+
+
+def _bring(pachd: Pachd, sync: Sync, tree: list[LocalFile], head: Head, change: TreeChange) -> str:
+    """Writes the change, and again what is left of it if somebody else wrote meanwhile; the commit's id.
+
+    """Writes the change, and again what is left if somebody else wrote meanwhile; returns the commit's id.
+    one to the other, so what came of it is compared again. Raises PachydermError.
+    """
+    for _ in range(_ATTEMPTS):
+        info = write(pachd, sync, change)
+        if info.parent_commit.id == head.commit:
+            return str(info.commit.id)
+        head = read_head(pachd, sync, _patterns(sync, tree), missing_ok=False)
+        change = _change(sync, tree, head)
+        if not change:
+            return head.commit
+    raise PachydermError(f"{sync.label}: others write the same files all the time; nothing more was tried")
 
 
 def _change(sync: Sync, tree: Sequence[LocalFile], head: Head) -> TreeChange:
@@ -196,8 +215,8 @@ def _files(pachd: Pachd, commit: Any, patterns: Sequence[str]) -> Iterator[Remot
         yield from glob(pfs.GlobFileRequest(commit=commit, pattern=pattern))
 
 
-def write(pachd: Pachd, sync: Sync, change: TreeChange) -> str:
-    """Makes one commit of the change and waits until it is finished; returns its id.
+def write(pachd: Pachd, sync: Sync, change: TreeChange) -> Any:
+    """Makes one commit of the change and waits until it is finished; returns its CommitInfo.
 
     Without a description all of it is one call, which leaves no commit behind when it fails. Raises
     PachydermError, also when pachd finishes the commit with an error.
@@ -217,7 +236,7 @@ def write(pachd: Pachd, sync: Sync, change: TreeChange) -> str:
         raise PachydermError(f"{sync.label}: {error}") from error
     if info.error:
         raise PachydermError(f"{sync.label}: pachd finished commit {commit.id} with an error: {info.error}")
-    return str(commit.id)
+    return info
 
 
 def _described_commit(pachd: Pachd, sync: Sync, change: TreeChange, branch: Any, seconds: float) -> Any:
@@ -258,14 +277,17 @@ def _upload(pachd: Pachd, sync: Sync, change: TreeChange, commit: Any, seconds: 
 def messages(sync: Sync, change: TreeChange) -> Iterator[bytes]:
     """The stream's messages: deletes first, so that a directory can take the place of a file.
 
-    Each file is deleted before it is put, since a put on an existing file appends to it.
+    A file that is there already is deleted before it is put, since a put appends to it.
     """
     if change.rewrite and sync.delete:
         yield delete_file(sync.dest.rstrip("/") + "/")
     for remote in change.deleted:
         yield delete_file(remote.path)
-    for file in change.uploads:
+    for file, _remote in change.updated:
         yield delete_file(file.path)
+    for file in change.added if change.rewrite else ():
+        yield delete_file(file.path)
+    for file in change.uploads:
         for frame in file.frames():
             yield add_file(file.path, frame)
 

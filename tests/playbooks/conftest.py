@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from ansible.module_utils.common import warnings as module_warnings
 from ansible.module_utils.testing import patch_module_args
-from pachd_embedded.server import Server, Settings
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs
+
+from pachd_embedded.server import Server, Settings
 
 MODULES = "ansible_collections.gpulab.pachyderm.plugins.modules"
 

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""site.yml and the two roles, as ansible-playbook runs them, on a lab of its own for each test."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pachyderm_sdk import Client
+from pachyderm_sdk.api import pfs, pps
+
+ROOT = Path(__file__).resolve().parents[2]
+PROCESS = ROOT / "roles/pachyderm_embedded/files/pachd_process.py"
+PIPELINES = [
+    {
+        "pipeline": {"name": "copy"},
+        "input": {"pfs": {"repo": "data", "glob": "/*"}},
+        "transform": {"cmd": ["sh", "-c", "cp /pfs/data/* /pfs/out/"]},
+        "resource_limits": {"gpu": {"type": "nvidia.com/gpu", "number": 1}},
+    }
+]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of ansible-playbook came to; `text` is its output without line breaks and indents."""
+
+    code: int
+    output: str
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.output.split())
+
+    def recap(self, key: str) -> int:
+        """A number of the last line, such as changed."""
+        return int(re.findall(rf"{key}=(\d+)", self.output)[-1])
+
+
+class Lab:
+    """Playbooks on the embedded inventory, with everything that they keep below `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.data = directory / "data"
+        self.data.mkdir()
+        (self.data / "one.txt").write_text("1\n")
+        (self.data / "two.bin").write_bytes(bytes(range(256)))
+        self.pachd = directory / "pachd"
+        self.results = directory / "results"
+        self.variables: dict[str, Any] = {
+            "lab_state": str(directory),
+            "pachyderm_embedded_address": f"127.0.0.1:{free_port()}",
+            "pachyderm_embedded_journal": True,
+            "pachyderm_workflow_pipelines": PIPELINES,
+            "pachyderm_workflow_fetch": [{"repo": "copy", "dest": str(self.results)}],
+        }
+
+    def play(self, playbook: str = "site.yml", *arguments: str, **variables: Any) -> Run:
+        """Run a playbook with this lab's variables and these."""
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, *arguments]
+        command += ["--extra-vars", json.dumps(self.variables | variables)]
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
+        environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert "[WARNING]" not in done.stderr or "--check" in arguments, done.stderr
+        assert "[DEPRECATION WARNING]" not in done.stderr, done.stderr
+        return Run(done.returncode, done.stdout + done.stderr)
+
+    def up(self, **variables: Any) -> Run:
+        """A run of site.yml that must succeed."""
+        run = self.play(**variables)
+        assert run.code == 0, run.output
+        return run
+
+    @property
+    def client(self) -> Client:
+        return Client.from_pachd_address(f"grpc://{self.variables['pachyderm_embedded_address']}")
+
+    def pid(self) -> str:
+        return (self.pachd / "pachd.pid").read_text().strip()
+
+    def mutations(self) -> list[str]:
+        """The mutating methods that pachd was asked for so far."""
+        calls = map(json.loads, (self.pachd / "journal.jsonl").read_text().splitlines())
+        return [call["method"] for call in calls if call["mutating"]]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    directory = tmp_path / "a lab"
+    directory.mkdir()
+    lab = Lab(directory)
+    yield lab
+    subprocess.run([sys.executable, PROCESS, "stop", lab.pachd, "30"], check=True, capture_output=True)
+
+
+def test_site_runs_once_and_changes_nothing_afterwards(lab: Lab) -> None:
+    lab.up()
+    assert (lab.results / "one.txt").read_text() == "1\n"
+    assert (lab.results / "two.bin").read_bytes() == bytes(range(256))
+    pid, mutations = lab.pid(), lab.mutations()
+    assert mutations
+
+    again = lab.up()
+    assert again.recap("changed") == 0, again.output
+    assert lab.pid() == pid
+    assert lab.mutations() == mutations
+
+    (lab.data / "three.txt").write_text("3\n")
+    assert lab.up().recap("changed") == 2  # the commit, and the file that is fetched
+    job = next(iter(lab.client.pps.list_job(pipeline=pps.Pipeline.from_uri("copy"))))
+    assert (job.data_processed, job.data_skipped) == (1, 2)
+    assert (lab.results / "three.txt").read_text() == "3\n"
+
+
+def test_check_mode_of_a_new_lab_names_what_would_be_made(lab: Lab) -> None:
+    run = lab.play("site.yml", "--check")
+    assert run.code == 0, run.output
+    assert f"would be started with --address={lab.variables['pachyderm_embedded_address']}" in run.text
+    assert "would create repo default/data" in run.text
+    assert f"would commit {lab.data} to default/data@master" in run.text
+    assert "would create pipeline copy" in run.text
+    assert run.recap("changed") == 4
+    assert not lab.pachd.exists()
+
+
+def test_check_mode_of_an_empty_server_predicts_and_sends_nothing_that_changes(lab: Lab) -> None:
+    assert lab.play("playbooks/pachyderm.yml").code == 0
+    run = lab.play("site.yml", "--check", "--diff")
+    assert run.code == 0, run.output
+    assert run.recap("changed") == 3, run.output  # repo, data, pipeline
+    assert "copy" in run.output
+    assert lab.mutations() == []
+    assert not lab.results.exists()
+
+
+def test_changed_settings_restart_the_server_and_keep_its_data(lab: Lab) -> None:
+    lab.up()
+    pid = lab.pid()
+    check = lab.play("site.yml", "--check", pachyderm_embedded_simulated_gpus=3)
+    assert "would be restarted with" in check.text
+    assert "--gpus=3" in check.text
+    assert lab.pid() == pid
+
+    run = lab.up(pachyderm_embedded_simulated_gpus=3)
+    assert lab.pid() != pid
+    assert run.recap("changed") == 2, run.output  # stopped and started; the lab is as it was
+
+
+def test_the_server_stops_and_is_deleted_only_when_asked(lab: Lab) -> None:
+    assert lab.play("playbooks/pachyderm.yml").code == 0
+    pid = lab.pid()
+    check = lab.play("playbooks/pachyderm.yml", "--check", pachyderm_embedded_state="stopped")
+    assert check.recap("changed") == 1
+    assert Path(f"/proc/{pid}").exists()
+
+    assert lab.play("playbooks/pachyderm.yml", pachyderm_embedded_state="stopped").recap("changed") == 1
+    assert not Path(f"/proc/{pid}").exists()
+    assert lab.play("playbooks/pachyderm.yml", pachyderm_embedded_state="stopped").recap("changed") == 0
+    assert lab.pachd.is_dir()
+
+    assert lab.play("playbooks/pachyderm.yml", pachyderm_embedded_state="absent").recap("changed") == 1
+    assert not lab.pachd.exists()
+    assert lab.play("playbooks/pachyderm.yml", pachyderm_embedded_state="absent").recap("changed") == 0
+
+
+def test_absent_deletes_no_directory_of_others(lab: Lab) -> None:
+    run = lab.play(
+        "playbooks/pachyderm.yml",
+        pachyderm_embedded_state="absent",
+        pachyderm_embedded_data_dir=str(lab.data),
+    )
+    assert run.code != 0
+    assert f"{lab.data} was not made by pachyderm_embedded" in run.text
+    assert (lab.data / "one.txt").exists()
+
+
+def test_a_killed_server_is_started_again_with_its_data(lab: Lab) -> None:
+    lab.up()
+    os.kill(int(lab.pid()), 9)
+    run = lab.up()
+    assert run.recap("changed") == 1, run.output
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"pachyderm_embedded_package_dir": "/nowhere"}, "no package pachd_embedded in /nowhere"),
+        ({"pachyderm_embedded_python": "/nowhere/python"}, "/nowhere/python"),
+        ({"pachyderm_embedded_address": "127.0.0.1"}, "give HOST:PORT"),
+        ({"pachyderm_embedded_gpus": "many"}, "'many' is neither a number nor \"auto\""),
+        ({"pachyderm_embedded_images": {"a": "/nowhere"}}, "a=/nowhere"),
+        ({"pachyderm_embedded_state": "running"}, "pachyderm_embedded_state"),
+    ],
+)
+def test_bad_settings_give_one_clear_line(lab: Lab, variables: dict[str, Any], message: str) -> None:
+    run = lab.play("playbooks/pachyderm.yml", **variables)
+    assert run.code != 0
+    assert message in run.text
+    assert "Traceback" not in run.output
+
+
+def test_a_taken_port_is_named_with_what_pachd_said(lab: Lab) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        run = lab.play("playbooks/pachyderm.yml", pachyderm_embedded_address=address)
+    assert run.code != 0
+    assert "the embedded pachd ended at once" in run.text
+    assert f"{address}: cannot listen there" in run.text
+
+
+def test_a_missing_data_directory_is_named(lab: Lab) -> None:
+    missing = {"src": str(lab.directory / "nothing"), "repo": "data"}
+    run = lab.play(pachyderm_workflow_data=[missing])
+    assert run.code != 0
+    assert missing["src"] in run.text
+
+
+def test_a_failing_pipeline_ends_the_run_with_its_own_words(lab: Lab) -> None:
+    broken = [PIPELINES[0] | {"transform": {"cmd": ["sh", "-c", "echo the disk is full >&2; exit 3"]}}]
+    run = lab.play(pachyderm_workflow_pipelines=broken)
+    assert run.code != 0
+    assert "the disk is full" in run.text
+    verify = lab.play("playbooks/verify.yml", pachyderm_workflow_pipelines=broken)
+    assert verify.code != 0
+    assert "default/copy" in verify.text
+    assert "JOB_FAILURE" in verify.text
+
+
+def test_verify_fails_when_the_lab_is_not_as_declared(lab: Lab) -> None:
+    lab.up()
+    assert lab.play("playbooks/verify.yml").code == 0
+    lab.client.pps.delete_pipeline(pipeline=pps.Pipeline.from_uri("copy"))
+    run = lab.play("playbooks/verify.yml")
+    assert run.code != 0
+    assert "pipeline default/copy is not as declared: site.yml would create it" in run.text
+
+    lab.client.pfs.create_repo(repo=pfs.Repo.from_uri("other"))
+    run = lab.play("playbooks/verify.yml", pachyderm_workflow_repos=[{"name": "other"}, {"name": "gone"}])
+    assert run.code != 0
+    assert "repo default/gone is declared and does not exist" in run.text
+
+
+def test_a_file_too_long_to_fetch_is_named(lab: Lab) -> None:
+    run = lab.play(pachyderm_workflow_fetch_max_bytes=100)
+    assert run.code != 0
+    assert "copy:/two.bin is longer than 100 bytes" in run.text

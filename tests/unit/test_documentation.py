@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules document is what they take; and they keep to the sizes of the design."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.gpulab.pachyderm.plugins.doc_fragments import _attributes, _connection
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._options import CONNECTION_SPEC
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("pachyderm_*.py"))
+PACKAGE = "ansible_collections.gpulab.pachyderm.plugins.modules"
+
+
+def load(module: str) -> Any:
+    return importlib.import_module(f"{PACKAGE}.{module}")
+
+
+def compare(documented: dict[str, Any], spec: dict[str, Any], where: str) -> None:
+    assert set(documented) == set(spec), where
+    for name, option in spec.items():
+        text = documented[name]
+        for key in ("type", "elements", "choices", "default", "required"):
+            assert text.get(key) == option.get(key), f"{where}{name}.{key}"
+        if "options" in option:
+            compare(text["suboptions"], option["options"], f"{where}{name}.")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_options_are_documented_as_they_are(module: str) -> None:
+    compare(yaml.safe_load(load(module).DOCUMENTATION)["options"], load(module).ARGUMENTS, f"{module}: ")
+
+
+def test_connection_is_documented_as_it_is() -> None:
+    documented = yaml.safe_load(_connection.ModuleDocFragment.DOCUMENTATION)["options"]
+    compare(documented, CONNECTION_SPEC, "connection: ")
+    for name, option in CONNECTION_SPEC.items():
+        for variable in option.get("fallback", (None, []))[1]:
+            assert f"E({variable})" in str(documented[name]["description"])
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_has_all_its_parts(module: str) -> None:
+    documentation = yaml.safe_load(load(module).DOCUMENTATION)
+    assert documentation["module"] == module
+    fragments = documentation["extends_documentation_fragment"]
+    assert {"gpulab.pachyderm._connection", "gpulab.pachyderm._attributes.actiongroup"} <= set(fragments)
+    if module.endswith("_info"):
+        assert "gpulab.pachyderm._attributes.info" in fragments
+    else:
+        assert set(documentation["attributes"]) == {"check_mode", "diff_mode", "idempotent"}
+    assert yaml.safe_load(load(module).RETURN)
+    examples = yaml.safe_load(load(module).EXAMPLES)
+    assert f"gpulab.pachyderm.{module}" in yaml.safe_dump(examples)
+
+
+def test_fragments_hold_the_same_attributes() -> None:
+    parts = {
+        name: yaml.safe_load(getattr(_attributes.ModuleDocFragment, name))
+        for name in ("DOCUMENTATION", "INFO")
+    }
+    assert set(parts["DOCUMENTATION"]["attributes"]) == set(parts["INFO"]["attributes"])
+
+
+def test_every_module_is_in_the_action_group() -> None:
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())
+    assert runtime["action_groups"]["pachyderm"] == MODULES
+
+
+def test_files_are_short() -> None:
+    for path in (ROOT / "plugins" / "module_utils").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 300, path
+    for module in MODULES:
+        text = (ROOT / "plugins" / "modules" / f"{module}.py").read_text()
+        assert len(text.rsplit('"""', 1)[1].splitlines()) <= 120, module
