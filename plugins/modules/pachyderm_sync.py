@@ -73,7 +73,7 @@ options:
   allow_empty:
     description:
       - Take a directory that holds no file. With O(delete=true) this B(empties the branch) below O(dest).
-      - Without it such a directory is an error: a wrong path or a disk that is not mounted looks the same.
+      - Without it such a directory is an error, as a wrong path or a disk that is not mounted looks the same.
     type: bool
     default: false
   description:
