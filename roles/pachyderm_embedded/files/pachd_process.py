@@ -56,6 +56,12 @@ def running_pid(state: Path) -> int | None:
     return int(text) if "pachd_embedded" in arguments and str(state / "pachd") in arguments else None
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a process is gone, with its files and its port. One that only its parent remembers is."""
+    state = read(Path(f"/proc/{pid}/stat")).rpartition(") ")[2]
+    return state[:1] in ("", "Z", "X")
+
+
 def real_gpus() -> int:
     """How many GPUs nvidia-smi lists."""
     program = shutil.which("nvidia-smi")
@@ -128,7 +134,7 @@ def stop(state: Path, seconds: float) -> dict[str, object]:
         return {"pid": None}
     os.kill(pid, signal.SIGTERM)
     end = time.monotonic() + seconds
-    while running_pid(state) is not None:
+    while not has_ended(pid):
         if time.monotonic() > end:
             fail(f"the embedded pachd, process {pid}, did not end within {seconds:g} s of SIGTERM")
         time.sleep(POLL_SECONDS)
