@@ -82,10 +82,8 @@ class Branches:
                     f"{prefix}delete branch {branch.key}: branch {branch.key} cannot be deleted because"
                     f" it's in the direct provenance of [{names}]"
                 )
+            # This also takes it out of the provenance of the branches below.
             self._db.execute("DELETE FROM branch WHERE id = ?", branch.row_id)
-            for row in below:
-                # What it was derived from is gone: the branch below stands on its own, as in pachd.
-                self._set_provenance(self._lookup.branch_by_row(row), [])
 
     def removal_order(self, repo: Repo) -> list[Branch]:
         """The repo's branches, each before those that it depends on."""

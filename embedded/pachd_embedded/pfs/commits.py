@@ -136,25 +136,24 @@ class Commits:
         return self._db.wait_until(look, give_up) or commit
 
     def of_repo(
-        self, repo: RepoKey, to: CommitRef | None, frm: CommitRef | None, number: int, reverse: bool
-    ) -> list[Commit]:
+        self, repo: RepoKey, to: CommitRef | None, frm: CommitRef | None, reverse: bool
+    ) -> Iterator[Commit]:
         """Newest first. `to` is inclusive and starts a walk along parents, `frm` is exclusive."""
         found = self._lookup.get_repo(repo)
         if frm is not None and to is None:
             raise unknown("cannot use `from` commit without `to` commit")
         if to is None:
             order = "ASC" if reverse else "DESC"
-            commits = self._lookup.commits(f"c.repo_id = ? ORDER BY c.seq {order}", found.row_id)
-        else:
-            if reverse:
-                raise unknown("cannot use 'Reverse' while also using 'From' or 'To'")
-            stop = self._lookup.get_commit(frm).seq if frm else None
-            commits = []
-            seq: int | None = self._lookup.get_commit(to).seq
-            while seq and seq != stop:
-                commits.append(self._lookup.commit_by_seq(seq))
-                seq = commits[-1].parent
-        return commits[:number] if number else commits
+            yield from self._lookup.commits(f"c.repo_id = ? ORDER BY c.seq {order}", found.row_id)
+            return
+        if reverse:
+            raise unknown("cannot use 'Reverse' while also using 'From' or 'To'")
+        stop = self._lookup.get_commit(frm).seq if frm else None
+        seq: int | None = self._lookup.get_commit(to).seq
+        while seq and seq != stop:
+            commit = self._lookup.commit_by_seq(seq)
+            yield commit
+            seq = commit.parent
 
     def subscribe(
         self, repo: RepoKey, branch: str, frm: CommitRef | None, give_up: Callable[[], bool]

@@ -21,8 +21,8 @@ _COMMIT = (
     " JOIN repo ON repo.id = c.repo_id JOIN project ON project.id = repo.project_id"
 )
 _ID = re.compile(r"[0-9a-f]{32}")
-# master^, master^2, <id>^^ count back from a commit; master.1 counts forward from the branch's first one.
-_ANCESTRY = re.compile(r"(?P<base>[^^.]*)(?P<back>(?:\^\d*)*)(?:\.(?P<forward>\d+))?")
+# master^, master^2, <id>^^ (or with ~) count back from a commit; master.1 is the branch's first one.
+_ANCESTRY = re.compile(r"(?P<base>[^^~.]*)(?P<back>(?:[\^~]\d*)*)(?:\.(?P<forward>\d+))?")
 
 
 class Lookup:
@@ -148,7 +148,7 @@ class Lookup:
         if not named or parts is None or not parts["base"]:
             raise unknown(f"invalid commit {ref.repo}@{named}: a commit id or a branch is needed")
         commit = self._named(repo, ref, parts["base"], of_branch=not ref.id)
-        for step in re.findall(r"\^(\d*)", parts["back"]):
+        for step in re.findall(r"[\^~](\d*)", parts["back"]):
             for _ in range(int(step or 1)):
                 commit = self._parent(commit, named)
         if parts["forward"] is not None:

@@ -42,10 +42,13 @@ class Projects:
             raise not_found(f'project "{name}" not found')
         return found
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, force: bool) -> None:
         with self._db.transaction():
             project = self.inspect(name)
             repos = self._lookup.repos("", [name])
+            if repos and force:
+                # The real pachd leaves it to its database to refuse this.
+                raise unknown(f"cannot delete project {name}: its repos violate a foreign key constraint")
             if repos:
                 lines = "\n".join(f"repo {repo.key} still exists" for repo in repos)
                 raise failed_precondition(f"cannot delete project {name}: {lines}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 from betterproto.lib.google.protobuf import Empty
@@ -52,7 +53,7 @@ class PfsServicer(FileServicer):
         yield from map(_project_info, self._lookup.projects())
 
     def delete_project(self, request: Any, _: Context) -> Any:
-        self._pfs.projects.delete(_name(request.project))
+        self._pfs.projects.delete(_name(request.project), request.force)
         return Empty()
 
     # Repos
@@ -156,9 +157,9 @@ class PfsServicer(FileServicer):
         for ref in (frm, to):
             if ref is not None and ref.repo != key:
                 raise unknown(f"`from` and `to` commits need to be from repo {key}")
-        commits = self._pfs.commits.of_repo(key, to, frm, request.number, request.reverse)
-        wanted = request.origin_kind
-        yield from (self._commit_info(c) for c in commits if not wanted or c.origin == wanted)
+        commits = self._pfs.commits.of_repo(key, to, frm, request.reverse)
+        found = islice(filter(_filter(request), commits), request.number or None)
+        yield from map(self._commit_info, found)
 
     def subscribe_commit(self, request: Any, context: Context) -> Iterator[Any]:
         key, frm = repo_key(request.repo), optional_ref(request.from_)
@@ -190,7 +191,11 @@ class PfsServicer(FileServicer):
     # Commit sets
 
     def inspect_commit_set(self, request: Any, context: Context) -> Iterator[Any]:
-        for commit in self._pfs.sets.set_and_provenance(request.commit_set.id):
+        commits = self._pfs.sets.set_and_provenance(request.commit_set.id)
+        if request.wait:
+            # As the real pachd: what is finished comes at once, the rest as it ends.
+            commits.sort(key=lambda commit: commit.finished is None)
+        for commit in commits:
             if request.wait:
                 state = pfs.CommitState.FINISHED
                 commit = self._waited(CommitRef(commit.repo, commit.id), state, context)
@@ -201,7 +206,7 @@ class PfsServicer(FileServicer):
         for commit_id in self._pfs.sets.set_ids():
             commits = self._pfs.sets.in_set(commit_id)
             if not project or any(commit.repo.project == project for commit in commits):
-                infos = [self._commit_info(commit) for commit in commits]
+                infos = [self._commit_info(c) for c in self._pfs.sets.set_and_provenance(commit_id)]
                 yield pfs.CommitSetInfo(commit_set=pfs.CommitSet(id=commit_id), commits=infos)
 
     def squash_commit_set(self, request: Any, _: Context) -> Any:
@@ -275,6 +280,21 @@ class PfsServicer(FileServicer):
             if details:
                 info.details = pfs.CommitInfoDetails(size_bytes=size)
         return info
+
+
+def _filter(request: Any) -> Callable[[Commit], bool]:
+    """Which commits ListCommit lets through: of an origin, and started before a time (in reverse: after)."""
+    bound = request.started_time if "startedTime" in request.to_dict() else None
+
+    def lets_through(commit: Commit) -> bool:
+        if request.origin_kind and commit.origin != request.origin_kind:
+            return False
+        started = when(commit.started)
+        if bound is None or started is None:
+            return True
+        return started > bound if request.reverse else started < bound
+
+    return lets_through
 
 
 def _gone(context: Context) -> Callable[[], bool]:

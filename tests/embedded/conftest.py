@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An embedded pachd on a free port, in this process or in one of its own, and the official SDK's client."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from pachyderm_sdk import Client
+from pachyderm_sdk.api import pfs
+
+from pachd_embedded.server import Server, Settings
+
+EMBEDDED = Path(__file__).resolve().parents[2] / "embedded"
+# Seconds that a server of its own may take to start or to end, on a busy machine.
+PATIENCE = 30
+
+_numbers = itertools.count()
+
+NewRepo = Callable[[], "Data"]
+Refused = Callable[[grpc.StatusCode, str], AbstractContextManager[None]]
+
+
+def connect(address: str) -> Client:
+    host, _, port = address.rpartition(":")
+    return Client(host, int(port))
+
+
+class Data:
+    """A repo that no other test uses, and what most tests do with one."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.api = client.pfs
+        self.name = name
+        self.repo = pfs.Repo.from_uri(name)
+
+    def branch(self, name: str = "master") -> pfs.Branch:
+        return pfs.Branch(repo=self.repo, name=name)
+
+    def commit(self, at: str = "master") -> pfs.Commit:
+        """By id (ancestry included) or, as the SDK does it, by the name of a branch."""
+        return pfs.Commit.from_uri(f"{self.name}@{at}")
+
+    def file(self, path: str, at: str = "master") -> pfs.File:
+        return pfs.File(commit=self.commit(at), path=path)
+
+    def modify(self, changes: Iterable[Any], at: str = "master") -> None:
+        """One ModifyFile stream: (path, bytes) adds, a path alone deletes, a CopyFile copies."""
+
+        def requests() -> Iterator[pfs.ModifyFileRequest]:
+            yield pfs.ModifyFileRequest(set_commit=self.commit(at))
+            for change in changes:
+                if isinstance(change, str):
+                    yield pfs.ModifyFileRequest(delete_file=pfs.DeleteFile(path=change))
+                elif isinstance(change, pfs.CopyFile):
+                    yield pfs.ModifyFileRequest(copy_file=change)
+                else:
+                    add = (
+                        change
+                        if isinstance(change, pfs.AddFile)
+                        else pfs.AddFile(path=change[0], raw=change[1])
+                    )
+                    yield pfs.ModifyFileRequest(add_file=add)
+
+        self.api.modify_file(requests())
+
+    def put(self, files: Mapping[str, bytes], at: str = "master") -> str:
+        """Add files in one stream; the answer is the id of the branch's head."""
+        self.modify(files.items(), at)
+        return str(self.info(at).commit.id)
+
+    def start(self, branch: str = "master") -> str:
+        return str(self.api.start_commit(branch=self.branch(branch)).id)
+
+    def finish(self, at: str = "master", **options: Any) -> pfs.CommitInfo:
+        commit = self.info(at).commit
+        self.api.finish_commit(commit=commit, **options)
+        return self.api.wait_commit(commit)
+
+    def info(self, at: str = "master") -> pfs.CommitInfo:
+        return self.api.inspect_commit(commit=self.commit(at))
+
+    def state(self, at: str = "master") -> str:
+        """How far a commit is: "started", "finishing" or "finished"."""
+        known = self.info(at).to_dict()
+        return next(name for name in ("finished", "finishing", "started") if name in known)
+
+    def head(self, branch: str = "master") -> str:
+        return str(self.api.inspect_branch(branch=self.branch(branch)).head.id)
+
+    def history(self, **options: Any) -> list[str]:
+        return [info.commit.id for info in self.api.list_commit(repo=self.repo, **options)]
+
+    def derive(self, *upstream: Data, branch: str = "master") -> None:
+        """Make this repo's branch depend on the masters of others."""
+        self.api.create_branch(branch=self.branch(branch), provenance=[other.branch() for other in upstream])
+
+    def inspect(self, path: str, at: str = "master") -> pfs.FileInfo:
+        return self.api.inspect_file(file=self.file(path, at))
+
+    def ls(self, path: str = "/", at: str = "master", **options: Any) -> list[str]:
+        return _paths(self.api.list_file(file=self.file(path, at), **options))
+
+    def walk(self, path: str = "/", at: str = "master", **options: Any) -> list[str]:
+        return _paths(self.api.walk_file(file=self.file(path, at), **options))
+
+    def glob(self, pattern: str, at: str = "master", **options: Any) -> list[str]:
+        return _paths(self.api.glob_file(commit=self.commit(at), pattern=pattern, **options))
+
+    def read(self, path: str, at: str = "master", **options: Any) -> bytes:
+        frames = self.api.get_file(file=self.file(path, at), **options)
+        return b"".join(frame.value for frame in frames)
+
+
+def _paths(infos: Iterable[pfs.FileInfo]) -> list[str]:
+    return [info.file.path for info in infos]
+
+
+@pytest.fixture(scope="module")
+def pachd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Runs in this process. What a test makes on it stays for the module, so names must be fresh."""
+    directory = tmp_path_factory.mktemp("pachd")
+    settings = Settings(directory, "127.0.0.1:0", journal=directory / "journal", private_pfs=True)
+    server = Server(settings)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def client(pachd: Server) -> Client:
+    return connect(pachd.address)
+
+
+@pytest.fixture
+def new_repo(client: Client) -> NewRepo:
+    def make() -> Data:
+        data = Data(client, f"repo-{next(_numbers)}")
+        client.pfs.create_repo(repo=data.repo)
+        return data
+
+    return make
+
+
+@pytest.fixture
+def data(new_repo: NewRepo) -> Data:
+    return new_repo()
+
+
+@pytest.fixture
+def refused() -> Refused:
+    """The call within ends with this status, and a text in which the pattern is found."""
+
+    @contextmanager
+    def check(code: grpc.StatusCode, pattern: str) -> Iterator[None]:
+        with pytest.raises(grpc.RpcError) as caught:
+            yield
+        assert (caught.value.code(), caught.value.details()) == (code, AnyTextWith(pattern))
+
+    return check
+
+
+@pytest.fixture
+def background() -> Callable[..., Future[Any]]:
+    """Makes a call that waits, in a thread that holds up neither the test nor the end of the tests."""
+
+    def start(call: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(call(*args, **options))
+            except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
+                future.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        return future
+
+    return start
+
+
+class AnyTextWith(str):
+    """Equal to each text in which the pattern is found; shows the pattern where it is not."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and re.search(str(self), other) is not None
+
+
+@dataclass
+class Process:
+    """An embedded pachd in a process of its own. `ready` is its first line, "" if it did not start."""
+
+    popen: subprocess.Popen[str]
+    ready: str
+    log: Path
+
+    @property
+    def address(self) -> str:
+        return self.ready.partition("address=")[2].partition(" ")[0]
+
+    def kill(self) -> None:
+        """As a crash: kill -9."""
+        self.popen.kill()
+        self.popen.wait(PATIENCE)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Starts servers, on tmp_path/"data" unless told otherwise; kills what is left of them."""
+    started: list[Process] = []
+    environment = dict(os.environ, PYTHONPATH=str(EMBEDDED), PYTHONDONTWRITEBYTECODE="1")
+
+    def start(*options: str, address: str = "127.0.0.1:0", directory: Path = tmp_path / "data") -> Process:
+        command = [sys.executable, "-m", "pachd_embedded", "serve", "--data-dir", str(directory)]
+        log = tmp_path / f"log-{len(started)}"
+        with log.open("w") as errors:
+            popen = subprocess.Popen(
+                [*command, "--address", address, "--private-pfs", *options],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        assert popen.stdout is not None
+        # Ends with the ready line, or with the process when it refuses to start.
+        started.append(Process(popen, popen.stdout.readline(), log))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        if process.popen.stdout:
+            process.popen.stdout.close()
