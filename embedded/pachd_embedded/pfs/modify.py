@@ -208,15 +208,13 @@ class _Edits:
                     self._set(found, owner, None)
 
     def _copy(self, step: Copy) -> None:
+        """Copy a file, or a directory's files: each replaces (or extends) the one that has its place."""
         _, source = self._files.snapshot(step.source)
-        if source.inspect(step.source_path) is None:
-            return
-        if not step.append:
-            self._delete(step.path, "")
-            self._delete(f"{step.path.rstrip('/')}/", "")
         above = step.source_path.rstrip("/")
         for file in list(source.files(step.source_path)):
             target = step.path.rstrip("/") + file.path[len(above) :]
+            if not step.append:
+                self._delete(target, "")
             self._append(target, step.datum, file.chunks)
 
     def _entries(self, path: str) -> dict[str, FileEntry]:
