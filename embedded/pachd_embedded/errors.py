@@ -50,3 +50,8 @@ def internal(text: str) -> PachError:
 
 def unimplemented(text: str) -> PachError:
     return PachError(grpc.StatusCode.UNIMPLEMENTED, text)
+
+
+def unavailable(text: str) -> PachError:
+    """The server ends; a client may try again when it is back."""
+    return PachError(grpc.StatusCode.UNAVAILABLE, text)

@@ -18,6 +18,7 @@ from .datum_io import DatumFileError, collect, lay_out, remove
 from .datums import Datum, datum_env
 from .job_inputs import JobInputs
 from .jobs import Jobs
+from .logs import Logs
 from .model import DatumResult, DatumState, Job, Pipeline
 
 Files = list[tuple[str, list[Chunk]]]
@@ -45,9 +46,10 @@ class _Attempt:
 class DatumRunner:
     """`scratch` is where each run gets a directory of its own, which is gone afterwards."""
 
-    def __init__(self, pfs: Pfs, jobs: Jobs, worker: ProcessWorker, scratch: Path) -> None:
+    def __init__(self, pfs: Pfs, jobs: Jobs, logs: Logs, worker: ProcessWorker, scratch: Path) -> None:
         self._pfs = pfs
         self._jobs = jobs
+        self._logs = logs
         self._worker = worker
         self._scratch = scratch
 
@@ -168,7 +170,7 @@ class DatumRunner:
         self._log(job_run, datum, text, user=False)
 
     def _log(self, job_run: JobRun, datum: Datum, message: str, user: bool) -> None:
-        self._jobs.log(job_run.job, datum.id, message, user)
+        self._logs.write(job_run.job, datum.id, message, user)
 
 
 def _env(job_run: JobRun, datum: Datum) -> dict[str, str]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from ..errors import unavailable
 from ..pfs.entries import Chunk
 from ..pfs.model import META, USER, Branch, Commit
 from ..pfs.service import Pfs
@@ -157,24 +158,17 @@ class Jobs:
             sql = f"UPDATE job SET {column} = {column} + 1, stats = ? WHERE seq = ?"
             self._db.execute(sql, json.dumps(stats), job.seq)
 
-    def log(self, job: Job, datum: str, message: str, user: bool) -> None:
-        text = message.encode(errors="replace").decode()  # names of files may be no text at all
-        with self._db.transaction():
-            if self._records.job_by_seq(job.seq) is not None:  # else its pipeline was deleted
-                self._db.execute(
-                    "INSERT INTO log (job_seq, datum, user, time, message) VALUES (?, ?, ?, ?, ?)",
-                    *(job.seq, datum, int(user), time.time(), text),
-                )
-
     def wait(self, key: PipelineKey, job_id: str, give_up: Callable[[], bool]) -> Job:
         """The job once it has ended."""
-        job = self._records.get_job(key, job_id)
 
         def look() -> Job | None:
             now = self._records.get_job(key, job_id)
             return now if now.finished is not None else None
 
-        return self._db.wait_until(look, give_up) or job
+        ended = self._db.wait_until(look, give_up)
+        if ended is None:
+            raise unavailable(f"stopped waiting for job {key}@{job_id}")
+        return ended
 
     def subscribe(self, key: PipelineKey, give_up: Callable[[], bool]) -> Iterator[Job]:
         """Each job of a pipeline, again whenever its state changes, the oldest first."""
@@ -189,3 +183,4 @@ class Jobs:
             for job in found:
                 seen[job.seq] = job.state
                 yield job
+        raise unavailable(f"stopped watching the jobs of pipeline {key}")

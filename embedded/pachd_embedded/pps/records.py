@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-import sqlite3
+import json
+from typing import Any
 
 from ..errors import not_found
 from ..store.db import Database
@@ -33,13 +34,17 @@ class Records:
             raise not_found(f'pipeline "{key}" not found')
         return found
 
-    def pipeline_of(self, job: Job) -> Pipeline:
-        """The version of the pipeline that the job runs. NOT_FOUND once the pipeline is deleted."""
+    def find_pipeline_of(self, job: Job) -> Pipeline | None:
+        """The version of the pipeline that the job runs; None once the pipeline is deleted."""
         where = " WHERE pipeline.id = ? AND v.version = ?"
         row = self._db.row(_PIPELINE + where, job.pipeline_id, job.version)
-        if row is None:
-            raise not_found(f"jobs @{job.id} not found")
-        return Pipeline.of(row)
+        return Pipeline.of(row) if row else None
+
+    def pipeline_of(self, job: Job) -> Pipeline:
+        found = self.find_pipeline_of(job)
+        if found is None:
+            raise not_found(f"the pipeline of job {job.id} was deleted")
+        return found
 
     def pipelines(self) -> list[Pipeline]:
         """The newest version of each, the last created first."""
@@ -80,5 +85,7 @@ class Records:
         )
         return found[0] if found else None
 
-    def logs(self, where: str, *values: object) -> list[sqlite3.Row]:
-        return self._db.rows(f"SELECT * FROM log WHERE {where}", *values)
+    def datums_done(self, job: Job) -> dict[str, Any]:
+        """What a job that runs has come to so far: by datum its `result` and the `files` of its output."""
+        rows = self._db.rows("SELECT datum, result FROM datum_done WHERE job_seq = ? ORDER BY datum", job.seq)
+        return {row["datum"]: json.loads(row["result"]) for row in rows}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from typing import Any
@@ -57,16 +56,11 @@ class JobRunner:
             datums = list(job_run.inputs.datums())
             skipped = self._skippable(pipeline, base, datums)
             self._jobs.set_total(job, len(datums))
-            done = self._done(job)
+            done = self._records.datums_done(job)  # by a run before a crash
             todo = [datum for datum in datums if datum.id not in skipped and datum.id not in done]
             self._datum_runner.run(job_run, todo, gpus)
         if not job_run.cancelled.is_set():  # else it was killed, or the server stops
             self._finish(job, base, datums, len(skipped))
-
-    def _done(self, job: Job) -> dict[str, Any]:
-        """What the job has come to so far, by datum; at its start what a run before a crash left."""
-        rows = self._db.rows("SELECT datum, result FROM datum_done WHERE job_seq = ?", job.seq)
-        return {row["datum"]: json.loads(row["result"]) for row in rows}
 
     def _skippable(self, pipeline: Pipeline, base: Job | None, datums: list[Datum]) -> set[str]:
         """Datums that the last successful job has the result of, for the same content."""
@@ -100,7 +94,7 @@ class JobRunner:
             now = self._records.job_by_seq(job.seq)
             if now is None or now.finished is not None:
                 return  # killed meanwhile: its commits are closed
-            done = self._done(job)
+            done = self._records.datums_done(job)
             output = self._output(job, base, datums, done)
             self._db.execute(
                 "UPDATE job SET datums = ?, output_tree = ? WHERE seq = ?",

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 
+from ..errors import PachError
 from ..pfs.service import Pfs
 from ..store.db import Database
 from ..workers.gpus import GpuPool
@@ -67,6 +68,12 @@ class Scheduler:
             self._jobs.cancel(seq)
         for thread in running.values():
             thread.join()
+
+    def workers_available(self, pipeline: Pipeline) -> int:
+        if pipeline.state not in (PipelineState.STARTING, PipelineState.RUNNING, PipelineState.CRASHING):
+            return 0
+        possible = self._devices_of(pipeline) // pipeline.gpus if pipeline.gpus else pipeline.parallelism
+        return min(pipeline.parallelism, possible)
 
     def _run(self) -> None:
         seen = -1
@@ -151,6 +158,8 @@ class Scheduler:
     def _work(self, job: Job, pipeline: Pipeline, devices: list[tuple[str, ...]]) -> None:
         try:
             self._runner.run(job, pipeline, devices)
+        except PachError as error:  # such as a glob that cannot be read
+            self._jobs.end(job, JobState.FAILURE, error.text)
         except Exception as error:
             log.exception("job %s failed", job.id)
             self._jobs.end(job, JobState.FAILURE, f"the embedded pachd could not run the job: {error}")

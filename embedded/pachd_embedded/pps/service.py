@@ -14,6 +14,8 @@ from .datum_io import remove
 from .datum_runs import DatumRunner
 from .defaults import Defaults
 from .jobs import Jobs
+from .logs import Logs
+from .model import Pipeline
 from .pipelines import Pipelines
 from .records import Records
 from .runner import JobRunner
@@ -30,11 +32,16 @@ class Pps:
         self.datum_trees = TreeStore(db, weigh=lambda _value: 0)
         self.records = Records(db)
         self.jobs = Jobs(db, pfs, self.records)
+        self.logs = Logs(db)
         self.defaults = Defaults(db, pfs)
         self.pipelines = Pipelines(db, pfs, self.records, self.jobs, self.defaults)
-        datum_runner = DatumRunner(pfs, self.jobs, worker, scratch)
+        datum_runner = DatumRunner(pfs, self.jobs, self.logs, worker, scratch)
         runner = JobRunner(db, pfs, self.records, self.jobs, self.datum_trees, datum_runner)
         self._scheduler = Scheduler(db, pfs, self.records, self.jobs, self.pipelines, runner, gpus)
+
+    def workers_available(self, pipeline: Pipeline) -> int:
+        """Workers of the pipeline that there can be at the same time, 0 while it is not to run."""
+        return self._scheduler.workers_available(pipeline)
 
     def start(self) -> None:
         self._scheduler.start()

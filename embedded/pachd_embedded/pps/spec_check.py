@@ -77,6 +77,10 @@ def unsupported(request: Any) -> str:
         "input.pfs.propagation_spec.never": any(each.propagation_spec.never for each in files),
     }
     names = [name for name, is_used in used.items() if is_used]
+    # Such a name would lead out of the directory that stands for /pfs.
+    names += [
+        f"an input called {each.name}" for each in inputs if "/" in each.name or each.name in (".", "..")
+    ]
     if not names:
         return ""
     return (

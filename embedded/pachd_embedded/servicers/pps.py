@@ -4,19 +4,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from betterproto.lib.google.protobuf import Empty
 from pachyderm_sdk.api import pfs, pps
 
-from ..errors import not_found, unimplemented, unknown
+from ..errors import PachError, unimplemented, unknown
 from ..pps.inputs import fill_input, is_set
 from ..pps.job_inputs import preview
 from ..pps.model import DatumResult, Job, Pipeline
 from ..pps.service import Pps
 from ..pps.spec import spec_of_request
-from .messages import Context, project_name
+from .messages import Context, project_name, when
 from .pps_messages import (
     datum_info,
     job_info,
@@ -25,9 +25,6 @@ from .pps_messages import (
     pipeline_key,
     pipeline_message,
 )
-
-# How often a client that follows logs is served, in seconds.
-FOLLOW_SECONDS = 0.2
 
 
 class PpsServicer:
@@ -101,7 +98,8 @@ class PpsServicer:
 
     def _pipeline_info(self, pipeline: Pipeline, details: bool) -> Any:
         jobs = self._records.jobs("pipeline_id = ? ORDER BY seq DESC LIMIT 1", pipeline.row_id)
-        return pipeline_info(pipeline, jobs[0] if jobs else None, details)
+        workers = self._pps.workers_available(pipeline) if details else 0
+        return pipeline_info(pipeline, jobs[0] if jobs else None, details, workers)
 
     # Jobs
 
@@ -127,20 +125,22 @@ class PpsServicer:
             jobs.reverse()
         sent = 0
         for job in jobs:
-            if self._is_listed(request, job):
-                yield self._job_info(job, request.details)
-                sent += 1
-                if sent == request.number:
-                    return
+            found = self._records.find_pipeline_of(job)
+            if found is None or not self._is_listed(request, job, found):
+                continue  # deleted while the list is sent, or not asked for
+            yield job_info(self._pps.pfs, found, job, request.details)
+            sent += 1
+            if sent == request.number:
+                return
 
-    def _is_listed(self, request: Any, job: Job) -> bool:
+    def _is_listed(self, request: Any, job: Job, pipeline: Pipeline) -> bool:
         projects = [project.name for project in request.projects]
-        if projects and self._records.pipeline_of(job).key.project not in projects:
+        if projects and pipeline.key.project not in projects:
             return False
         marker = request.pagination_marker
         if request.is_set("pagination_marker") and marker and marker.timestamp() > 0:
-            newer = job.created > marker.timestamp()
-            if newer is not bool(request.reverse):
+            created = when(job.created)
+            if created <= marker if request.reverse else created >= marker:
                 return False
         upstream = {commit.id for commit in self._pps.pfs.lookup.commit_provenance(job.output)}
         return all(commit.id in upstream for commit in request.input_commit)
@@ -162,14 +162,15 @@ class PpsServicer:
     def list_job_set(self, request: Any, _: Context) -> Iterator[Any]:
         _refuse_jq(request)
         wanted = [project.name for project in request.projects]
-        sets: dict[str, list[Job]] = {}
+        sets: dict[str, list[Any]] = {}
         for job in self._records.jobs("1 ORDER BY seq DESC"):
-            if not wanted or self._records.pipeline_of(job).key.project in wanted:
-                sets.setdefault(job.id, []).insert(0, job)
+            found = self._records.find_pipeline_of(job)
+            if found is not None and (not wanted or found.key.project in wanted):
+                info = job_info(self._pps.pfs, found, job, request.details)
+                sets.setdefault(job.id, []).insert(0, info)
         ids = list(reversed(sets)) if request.reverse else list(sets)
         for job_id in ids[: request.number or None]:
-            infos = [self._job_info(job, request.details) for job in sets[job_id]]
-            yield pps.JobSetInfo(job_set=pps.JobSet(id=job_id), jobs=infos)
+            yield pps.JobSetInfo(job_set=pps.JobSet(id=job_id), jobs=sets[job_id])
 
     def stop_job(self, request: Any, _: Context) -> Any:
         self._pps.jobs.kill(self._job(request.job), request.reason)
@@ -191,37 +192,56 @@ class PpsServicer:
 
     def list_datum(self, request: Any, _: Context) -> Iterator[Any]:
         """Those of a job, or with an input instead those that it would make now; by datum id."""
+        if request.job and is_set(request.input):
+            raise unknown("cannot specify both job and input")
         if request.reverse and not request.number:
-            raise unknown("number must be > 0 when reverse is true")
-        if request.job and request.job.id:
+            raise unknown("number must be > 0 when reverse is set")
+        if request.job:
             infos = self._datums_of(self._job(request.job))
         elif is_set(request.input):
             infos = self._datums_of_input(request.input)
         else:
             raise unknown("must specify a job")
         ordered = reversed(list(infos)) if request.reverse else infos
-        marker = request.pagination_marker
-        for sent, info in enumerate(i for i in ordered if _is_past(i.datum.id, marker, request.reverse)):
-            if request.number and sent == request.number:
-                return
-            yield info
+        marker, states = request.pagination_marker, request.filter.state
+        sent = 0
+        for info in ordered:
+            if _is_past(info.datum.id, marker, request.reverse) and (not states or info.state in states):
+                yield info
+                sent += 1
+                if sent == request.number:
+                    return
 
     def _datums_of(self, job: Job) -> Iterator[Any]:
+        """Of a job that runs, those that are done."""
         key = self._records.pipeline_of(job).key
-        for datum_id, value in self._pps.datum_trees.scan(job.datums):
+        found: Iterable[tuple[str, Any]] = self._pps.datum_trees.scan(job.datums)
+        if job.finished is None:
+            found = [(datum, entry["result"]) for datum, entry in self._records.datums_done(job).items()]
+        for datum_id, value in found:
             yield datum_info(key, job, datum_id, DatumResult.of(value))
 
     def _datums_of_input(self, node: Any) -> Iterator[Any]:
         fill_input(node, "", project_name(None))
         request = pps.CreatePipelineRequest(input=node)
-        for datum in preview(self._pps.pfs, request):
-            yield pps.DatumInfo(datum=pps.Datum(id=datum.id), data=[_input_file(f) for f in datum.files])
+        try:
+            for datum in preview(self._pps.pfs, request):
+                yield pps.DatumInfo(datum=pps.Datum(id=datum.id), data=[_input_file(f) for f in datum.files])
+        except PachError as error:
+            raise unknown(error.text) from None  # as pachd: also for what is not found
 
     def inspect_datum(self, request: Any, _: Context) -> Any:
+        if not request.datum or not request.datum.id:
+            raise unknown("must specify a datum")
+        if not request.datum.job:
+            raise unknown("must specify a job")
         job = self._job(request.datum.job)
-        value = self._pps.datum_trees.get(job.datums, request.datum.id)
+        if job.finished is None:
+            value = self._records.datums_done(job).get(request.datum.id, {}).get("result")
+        else:
+            value = self._pps.datum_trees.get(job.datums, request.datum.id)
         if value is None:
-            raise not_found(f"datum {request.datum.id} not found in job {job.id}")
+            raise unknown(f"datum {request.datum.id} not found in job {job.id}")
         key = self._records.pipeline_of(job).key
         return datum_info(key, job, request.datum.id, DatumResult.of(value))
 
@@ -229,23 +249,15 @@ class PpsServicer:
         """What user code wrote and what the worker says of it, oldest first."""
         jobs, datum = self._logged(request)
         since = time.time() - request.since.total_seconds() if request.since else 0.0
-        last = 0
-        while True:
-            rows = [
-                (job, row)
-                for job in jobs
-                for row in self._records.logs("job_seq = ? AND seq > ? ORDER BY seq", job.seq, last)
-                if (not datum or row["datum"] == datum) and row["time"] >= since
-            ]
-            rows.sort(key=lambda pair: pair[1]["seq"])
-            for job, row in rows[-request.tail if request.tail else 0 :]:
-                message = self._log_message(job, row, request.data_filters)
-                if message is not None:
-                    yield message
-            last = max([last, *(row["seq"] for _, row in rows)])
-            if not request.follow or not context.is_active() or self._all_ended(jobs):
-                return
-            time.sleep(FOLLOW_SECONDS)
+        by_seq = {job.seq: job for job in jobs}
+        if request.follow:
+            lines = self._pps.logs.follow(jobs, datum, since, request.tail, lambda: not context.is_active())
+        else:
+            lines = self._pps.logs.read(jobs, datum, since, request.tail)
+        for line in lines:
+            message = self._log_message(by_seq[line["job_seq"]], line, request.data_filters)
+            if message is not None:
+                yield message
 
     def _logged(self, request: Any) -> tuple[list[Job], str]:
         """The jobs whose logs are asked for, and the datum, "" for all."""
@@ -265,10 +277,6 @@ class PpsServicer:
             return None
         data = [pps.InputFile(path=path, hash=bytes.fromhex(digest)) for _, path, digest, _ in inputs]
         return log_message(self._records.pipeline_of(job), job, row, data)
-
-    def _all_ended(self, jobs: list[Job]) -> bool:
-        fresh = [self._records.job_by_seq(job.seq) for job in jobs]
-        return all(job is None or job.finished is not None for job in fresh)
 
     # Defaults
 

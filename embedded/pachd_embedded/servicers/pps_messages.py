@@ -10,7 +10,6 @@ from typing import Any
 from pachyderm_sdk.api import pfs, pps
 
 from ..errors import unknown
-from ..pfs.model import CommitRef
 from ..pfs.service import Pfs
 from ..pps.job_inputs import JobInputs
 from ..pps.model import DatumResult, DatumState, Job, Pipeline, PipelineKey
@@ -31,7 +30,8 @@ def job_message(key: PipelineKey, job_id: str) -> Any:
     return pps.Job(pipeline=pipeline_message(key), id=job_id)
 
 
-def pipeline_info(pipeline: Pipeline, last_job: Job | None, details: bool) -> Any:
+def pipeline_info(pipeline: Pipeline, last_job: Job | None, details: bool, workers: int) -> Any:
+    """`workers` are those that there can be now, which only the details show."""
     spec = pfs.Commit(
         repo=repo_message(pipeline.key.repo("spec")),
         id=pipeline.spec_commit,
@@ -52,7 +52,7 @@ def pipeline_info(pipeline: Pipeline, last_job: Job | None, details: bool) -> An
     if last_job is not None:
         info.last_job_state = pps.JobState(last_job.state)
     if details:
-        info.details = _pipeline_details(pipeline)
+        info.details = _pipeline_details(pipeline, workers)
     return info
 
 
@@ -70,14 +70,13 @@ _JOB_FIELDS = (
 )
 
 
-def _pipeline_details(pipeline: Pipeline) -> Any:
-    workers = 0 if pipeline.stopped else pipeline.parallelism
+def _pipeline_details(pipeline: Pipeline, workers: int) -> Any:
     details = pps.PipelineInfoDetails(
         created_at=when(pipeline.created),
         updated_at=when(pipeline.updated),
         salt=pipeline.salt,
         reason=pipeline.reason,
-        workers_requested=workers,
+        workers_requested=0 if pipeline.stopped else pipeline.parallelism,
         workers_available=workers,
     )
     _copy_set(pipeline.request, details, _PIPELINE_FIELDS)
@@ -150,10 +149,6 @@ def log_message(pipeline: Pipeline, job: Job, row: sqlite3.Row, data: list[Any])
         ts=when(row["time"]),
         message=row["message"],
     )
-
-
-def input_commit(ref: Any) -> CommitRef:
-    return CommitRef(PipelineKey(project_name(ref.repo.project), ref.repo.name).repo("user"), ref.id)
 
 
 def _stats(stats: dict[str, float]) -> Any:
