@@ -24,6 +24,8 @@ from .messages import Context, FileInfoWriter, commit_ref
 
 # The largest frame that the real pachd sends (19 MiB): clients take messages of up to 20 MiB.
 FRAME_BYTES = 19 << 20
+# The largest `number` of files that a listing may be asked for.
+MAX_PAGE = 100_000
 
 
 class FileServicer:
@@ -41,28 +43,27 @@ class FileServicer:
         return Empty()
 
     def get_file(self, request: Any, _: Context) -> Iterator[Any]:
-        commit, snapshot, path = self._open(request.file)
+        _, snapshot, path = self._open(request.file)
         if request.offset < 0:
             raise unknown(f"offset {request.offset} is negative (the real pachd does not survive this)")
         found = list(islice(_in_range(snapshot.glob(path), request.path_range), 2))
         if any(info.is_dir for info in found):
             raise unknown("cannot get directory or non-regular file. Use GetFileTAR instead")
         if not found:
-            raise _no_file(path, commit)
+            raise _no_file(request.file)
         if len(found) > 1:
             raise unknown("matched multiple files. Use GetFileTAR instead")
         yield from map(_bytes_value, _frames(self._pfs.files.read(found[0].chunks, request.offset)))
 
     def get_file_tar(self, request: Any, _: Context) -> Iterator[Any]:
-        commit, snapshot, path = self._open(request.file)
-        yield from map(_bytes_value, _frames(self._tar(commit, snapshot, path, request.path_range)))
+        yield from map(_bytes_value, _frames(self._tar(request.file, request.path_range)))
 
     def inspect_file(self, request: Any, _: Context) -> Any:
         commit, snapshot, _ = self._open(request.file)
         path = clean_read_path(request.file.path)
         info = snapshot.inspect(path)
         if info is None:
-            raise _no_file(path, commit)
+            raise _no_file(request.file)
         return FileInfoWriter(commit).message(info)
 
     def list_file(self, request: Any, _: Context) -> Iterator[Any]:
@@ -88,7 +89,7 @@ class FileServicer:
         )
 
     def diff_file(self, request: Any, _: Context) -> Iterator[Any]:
-        """Without an old file: against the same path in the parent commit."""
+        """Without an old file: against the same path in the parent commit. pachd ignores `shallow`."""
         new_commit, _, _ = self._open(request.new_file)
         new_path = clean_read_path(request.new_file.path)
         old_commit, old_path = self._compared_with(request, new_commit, new_path)
@@ -96,7 +97,6 @@ class FileServicer:
             self._pfs.trees,
             (new_commit.tree, new_path),
             (old_commit.tree if old_commit else None, old_path),
-            request.shallow,
         )
         for new, old in pairs:
             response = pfs.DiffFileResponse()
@@ -120,8 +120,9 @@ class FileServicer:
         commit, snapshot = self._pfs.files.snapshot(commit_ref(file.commit))
         return commit, snapshot, file.path
 
-    def _tar(self, commit: Commit, snapshot: Snapshot, path: str, path_range: Any) -> Iterator[bytes]:
+    def _tar(self, file: Any, path_range: Any) -> Iterator[bytes]:
         """The matches and, of directories, all below; names as pachd gives them, no owner, mode or time."""
+        _, snapshot, path = self._open(file)
         found = False
         done: set[str] = set()
         for match in _in_range(snapshot.glob(path), path_range):
@@ -138,7 +139,7 @@ class FileServicer:
                     yield from self._pfs.files.read(info.chunks)
                     yield b"\0" * (-info.size % tarfile.BLOCKSIZE)
         if not found:
-            raise _no_file(path, commit)
+            raise _no_file(file)
         yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
 
@@ -167,15 +168,17 @@ def _additions(add: Any) -> Iterator[Change]:
 
 def _page(commit: Commit, infos: Iterable[FileInfo], request: Any) -> Iterator[bytes]:
     """The part of a listing that the request asks for: after a marker, a number of, backwards."""
-    marker = request.pagination_marker
-    after = clean_read_path(marker.path) if marker and marker.path else None
+    if request.number > MAX_PAGE:
+        raise unknown(f"cannot return more than {MAX_PAGE} files at a time")
     if request.reverse:
         if not request.number:
             raise unknown("number must be > 0 when reverse is true")
         infos = reversed(list(infos))
-    if after is not None:
-        backwards = request.reverse
-        infos = (i for i in infos if (i.path < after if backwards else i.path > after))
+    marker = request.pagination_marker.path if request.pagination_marker else ""
+    if marker:
+        itself = clean_read_path(marker)
+        beyond = str.__lt__ if request.reverse else str.__gt__
+        infos = (info for info in infos if info.path != itself and beyond(info.api_path, marker))
     if request.number:
         infos = islice(infos, request.number)
     yield from map(FileInfoWriter(commit).message, infos)
@@ -224,5 +227,7 @@ def _bytes_value(data: bytes) -> Any:
     return BytesValue(value=data)
 
 
-def _no_file(path: str, commit: Commit) -> Exception:
-    return not_found(f"file {clean_read_path(path)} not found in repo {commit.repo} at commit {commit.id}")
+def _no_file(file: Any) -> Exception:
+    """As pachd words it: with path and commit id as the client gave them, so for a branch without an id."""
+    ref = commit_ref(file.commit)
+    return not_found(f"file {file.path} not found in repo {ref.repo} at commit {ref.id}")
