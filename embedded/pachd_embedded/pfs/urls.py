@@ -38,9 +38,9 @@ def _download(url: str, path: str) -> Iterator[tuple[str, bytes]]:
             while block := response.read(BLOCK_BYTES):
                 yield path, block
     except urllib.error.HTTPError as error:
-        raise unknown(f"error retrieving content from {url!r}: {error.code} {error.reason}") from error
+        raise unknown(f'error retrieving content from "{url}": {error.code} {error.reason}') from error
     except (OSError, ValueError) as error:
-        raise unknown(f"error retrieving content from {url!r}: {error}") from error
+        raise unknown(f'error retrieving content from "{url}": {error}') from error
 
 
 def _read(source: Path, path: str, recursive: bool) -> Iterator[tuple[str, bytes]]:
@@ -55,4 +55,4 @@ def _read(source: Path, path: str, recursive: bool) -> Iterator[tuple[str, bytes
             while block := file.read(BLOCK_BYTES):
                 yield path, block
     except OSError as error:
-        raise unknown(f"error retrieving content from {str(source)!r}: {error.strerror}") from error
+        raise unknown(f'error retrieving content from "{source}": {error.strerror}') from error

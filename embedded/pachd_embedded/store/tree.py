@@ -108,19 +108,22 @@ class TreeStore:
         """(key, old value, new value) for each key whose value differs, in order of the keys."""
         before, after = _Cursor(self, old), _Cursor(self, new)
         while before.key is not None or after.key is not None:
-            if before.skip_shared(after):
+            if before.key == after.key and before.child == after.child and before.child is not None:
+                before.step()
+                after.step()
                 continue
-            if after.key is None or (before.key is not None and before.key < after.key):
-                yield before.key or "", before.value, None
-                before.step()
-            elif before.key is None or after.key < before.key:
-                yield after.key, None, after.value
-                after.step()
-            else:
-                if before.value != after.value:
-                    yield after.key, before.value, after.value
-                before.step()
-                after.step()
+            ahead = _first(before, after)
+            if any(cursor.child is not None for cursor in ahead):
+                for cursor in ahead:
+                    cursor.enter()
+                continue
+            key = ahead[0].key or ""
+            old_value = before.value if before in ahead else None
+            new_value = after.value if after in ahead else None
+            for cursor in ahead:
+                cursor.step()
+            if old_value != new_value:
+                yield key, old_value, new_value
 
     def _edit(self, node_id: Root, edits: list[Entry]) -> list[_Ref]:
         if node_id is None:
@@ -196,63 +199,57 @@ class TreeStore:
 
 
 class _Cursor:
-    """A position in a tree that can jump over a node: the path of (node id, node, index) from the root."""
+    """A position in a tree: at an entry, or at a node whose content it has not looked at yet."""
 
     def __init__(self, trees: TreeStore, root: Root) -> None:
         self._trees = trees
-        self._path: list[tuple[bytes, _Node, int]] = []
+        # Nodes from the root on, each with the index of the entry or child that is next.
+        self._path: list[tuple[_Node, int]] = []
         if root is not None:
-            self._descend(root)
+            self._path.append((trees._load(root), 0))
 
     @property
     def key(self) -> str | None:
+        """Of the entry, or the first one in the node; None at the end."""
         if not self._path:
             return None
-        _, node, index = self._path[-1]
+        node, index = self._path[-1]
         return node.keys[index]
 
     @property
+    def child(self) -> bytes | None:
+        """The id of the node that this stands at, None at an entry."""
+        if not self._path:
+            return None
+        node, index = self._path[-1]
+        return node.children[index].id if node.children else None
+
+    @property
     def value(self) -> Value:
-        _, node, index = self._path[-1]
+        node, index = self._path[-1]
         return node.values[index]
 
-    def step(self, level: int | None = None) -> None:
-        """To the next entry; with `level`, past the whole node at that level."""
-        if level is not None:
-            del self._path[level:]
+    def enter(self) -> None:
+        """From a node to the first of what is in it; an entry stays where it is."""
+        if self.child is not None:
+            self._path.append((self._trees._load(self.child), 0))
+
+    def step(self) -> None:
+        """Past the entry, or past the node with all that is in it."""
         while self._path:
-            node_id, node, index = self._path.pop()
+            node, index = self._path.pop()
             if index + 1 < len(node.keys):
-                self._path.append((node_id, node, index + 1))
-                if node.children:
-                    self._descend(node.children[index + 1].id)
+                self._path.append((node, index + 1))
                 return
 
-    def skip_shared(self, other: _Cursor) -> bool:
-        """Where both stand at the start of the same node, step over it on both sides."""
-        theirs = {node_id: level for level, node_id in other._at_start()}
-        for level, node_id in self._at_start():
-            if node_id in theirs:
-                self.step(level)
-                other.step(theirs[node_id])
-                return True
-        return False
 
-    def _at_start(self) -> Iterator[tuple[int, bytes]]:
-        """Nodes whose first entry this is, the largest first."""
-        first = len(self._path)
-        while first and self._path[first - 1][2] == 0:
-            first -= 1
-        for level in range(first, len(self._path)):
-            yield level, self._path[level][0]
-
-    def _descend(self, node_id: bytes) -> None:
-        node = self._trees._load(node_id)
-        self._path.append((node_id, node, 0))
-        while node.children:
-            node_id = node.children[0].id
-            node = self._trees._load(node_id)
-            self._path.append((node_id, node, 0))
+def _first(one: _Cursor, other: _Cursor) -> list[_Cursor]:
+    """The cursor with the smaller key, or both when they are equal. At most one of them is at its end."""
+    if one.key == other.key:
+        return [one, other]
+    if other.key is None or (one.key is not None and one.key < other.key):
+        return [one]
+    return [other]
 
 
 def _split(items: list[Any]) -> Iterable[list[Any]]:
