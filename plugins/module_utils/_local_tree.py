@@ -37,7 +37,8 @@ class LocalFile:
             with open(self.source, "rb", buffering=0) as stream:
                 before = os.fstat(stream.fileno())
                 count = 0
-                while piece := stream.read(FRAME_BYTES):
+                # A log that grows as fast as it is read would never end.
+                while count <= before.st_size and (piece := stream.read(FRAME_BYTES)):
                     count += len(piece)
                     yield piece
                 if count == 0:

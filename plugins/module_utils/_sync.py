@@ -106,8 +106,8 @@ def _tree(sync: Sync) -> list[LocalFile]:
 def _bring(pachd: Pachd, sync: Sync, tree: list[LocalFile], head: Head, change: TreeChange) -> str:
     """Writes the change, and again what is left if somebody else wrote meanwhile; returns the commit's id.
 
-    Several hosts may well add to one branch at the same time. Where they add the same file, pachd would append
-    one to the other, so what came of it is compared again. Raises PachydermError.
+    Several hosts may well add to one branch at the same time. Where they add the same file, pachd appends one
+    to the other, so what came of it is compared again. Raises PachydermError.
     """
     for _ in range(_ATTEMPTS):
         info = write(pachd, sync, change)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,22 @@ def test_module_has_all_its_parts(module: str) -> None:
     assert yaml.safe_load(load(module).RETURN)
     examples = yaml.safe_load(load(module).EXAMPLES)
     assert f"gpulab.pachyderm.{module}" in yaml.safe_dump(examples)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_texts_are_texts(module: str) -> None:
+    """A colon inside of an unquoted text makes a mapping of it, which ansible-doc refuses."""
+    for part in (load(module).DOCUMENTATION, load(module).RETURN):
+        for text in texts(yaml.safe_load(part)):
+            assert isinstance(text, str), text
+
+
+def texts(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("description", "details") and not (isinstance(inner, dict) and "description" in inner):
+                yield from inner if isinstance(inner, list) else [inner]
+            yield from texts(inner)
 
 
 def test_fragments_hold_the_same_attributes() -> None:

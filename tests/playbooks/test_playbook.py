@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real playbook, as a user runs it: check mode on an empty lab, then the real run, then nothing to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from .conftest import Lab
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def play(lab: Lab, source: Path, *arguments: str) -> tuple[int, str]:
+    """How many tasks changed something, and all that Ansible printed, on one line."""
+    variables = {"address": lab.address, "source": str(source), "ansible_python_interpreter": sys.executable}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "ansible", "playbook", str(HERE / "lab.yml")),
+            *("-i", "localhost,", "-c", "local", "-e", json.dumps(variables), *arguments),
+        ],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(source.parent),
+            "LANG": "C.UTF-8",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+        },
+        cwd=source.parent,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    text = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 0, done.stdout + done.stderr
+    changed = re.search(r"changed=(\d+)", text)
+    assert changed, text
+    return int(changed[1]), text
+
+
+def test_lab(lab: Lab, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "1").write_bytes(b"a")
+    (source / "2").write_bytes(b"b")
+
+    changed, text = play(lab, source, "--check", "--diff")
+    assert changed == 4
+    assert lab.mutations() == []
+    for named in (
+        "repo vision/images: project vision does not exist yet",
+        "repo default/data does not exist yet; it is taken as an empty one",
+        "pipeline default/first: input repo default/data does not exist yet",
+        '"project vision": {',
+        '"/raw/1": "1 bytes"',
+        '"pipeline default/last": {',
+    ):
+        assert named in text
+
+    changed, text = play(lab, source)
+    assert changed == 4
+    assert "[WARNING]" not in text
+    seen = lab.mutations()
+    assert seen
+
+    for arguments in ((), ("--check",)):
+        changed, text = play(lab, source, *arguments)
+        assert changed == 0
+        assert "[WARNING]" not in text
+    assert lab.mutations() == seen
