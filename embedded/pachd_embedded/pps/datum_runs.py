@@ -19,7 +19,7 @@ from .datums import Datum, datum_env
 from .job_inputs import JobInputs
 from .jobs import Jobs
 from .logs import Logs
-from .model import DatumResult, DatumState, Job, Pipeline
+from .model import DatumInput, DatumResult, DatumState, Job, Pipeline
 
 Files = list[tuple[str, list[Chunk]]]
 
@@ -157,7 +157,9 @@ class DatumRunner:
             state=int(state),
             hash=datum.content_hash(job_run.pipeline.salt).hex(),
             job=job_run.job.id,
-            inputs=[(file.name, file.path, file.hash.hex(), file.size) for file in datum.files],
+            inputs=[
+                DatumInput(f.project, f.repo, f.commit, f.path, f.hash.hex(), f.size) for f in datum.files
+            ],
             outputs=[path for path, _ in files],
             process_seconds=seconds,
             download_bytes=read,

@@ -163,23 +163,28 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class OutputFile:
+class DatumInput:
+    """A file or directory (its path ends in a slash) of a datum. `hash` is hex, `size` in bytes."""
+
+    project: str
+    repo: str
+    commit: str
     path: str
-    chunks: list[tuple[str, int]]
+    hash: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class DatumResult:
     """What a datum came to: kept while its job runs, then in the job's tree of datums.
 
-    `hash` (hex) decides whether a later job skips it; `inputs` are (input name, path, hash in hex, bytes).
-    Times are in seconds.
+    `hash` (hex) decides whether a later job skips it. Times are in seconds.
     """
 
     state: int
     hash: str
     job: str
-    inputs: list[tuple[str, str, str, int]]
+    inputs: list[DatumInput]
     outputs: list[str] = field(default_factory=list)
     process_seconds: float = 0.0
     download_bytes: int = 0
@@ -188,7 +193,7 @@ class DatumResult:
 
     @classmethod
     def of(cls, value: dict[str, Any]) -> DatumResult:
-        return cls(**{**value, "inputs": [tuple(entry) for entry in value["inputs"]]})
+        return cls(**{**value, "inputs": [DatumInput(**entry) for entry in value["inputs"]]})
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

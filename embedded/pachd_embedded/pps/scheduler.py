@@ -149,7 +149,7 @@ class Scheduler:
         """The GPUs of each worker, as many workers as are asked for and possible; none: it has to wait."""
         devices: list[tuple[str, ...]] = []
         while len(devices) < min(pipeline.parallelism, WORKERS):
-            taken = self._gpus.try_acquire(pipeline.gpus)
+            taken = self._gpus.take(pipeline.gpus)
             if taken is None:
                 break
             devices.append(taken)
@@ -165,7 +165,7 @@ class Scheduler:
             self._jobs.end(job, JobState.FAILURE, f"the embedded pachd could not run the job: {error}")
         finally:
             for taken in devices:
-                self._gpus.release(taken)
+                self._gpus.give_back(taken)
             with self._running_lock:
                 del self._running[job.seq]
             self._jobs.leave(job)

@@ -8,16 +8,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from betterproto.lib.google.protobuf import Empty
-from pachyderm_sdk.api import pfs, pps
+from pachyderm_sdk.api import pps
 
 from ..errors import PachError, unimplemented, unknown
 from ..pps.inputs import fill_input, is_set
 from ..pps.job_inputs import preview
-from ..pps.model import DatumResult, Job, Pipeline
+from ..pps.model import DatumInput, DatumResult, Job, Pipeline
 from ..pps.service import Pps
 from ..pps.spec import spec_of_request
 from .messages import Context, project_name, when
 from .pps_messages import (
+    datum_file,
     datum_info,
     job_info,
     log_message,
@@ -226,7 +227,13 @@ class PpsServicer:
         request = pps.CreatePipelineRequest(input=node)
         try:
             for datum in preview(self._pps.pfs, request):
-                yield pps.DatumInfo(datum=pps.Datum(id=datum.id), data=[_input_file(f) for f in datum.files])
+                yield pps.DatumInfo(
+                    datum=pps.Datum(id=datum.id),
+                    data=[
+                        datum_file(DatumInput(f.project, f.repo, f.commit, f.path, f.hash.hex(), f.size))
+                        for f in datum.files
+                    ],
+                )
         except PachError as error:
             raise unknown(error.text) from None  # as pachd: also for what is not found
 
@@ -273,9 +280,9 @@ class PpsServicer:
     def _log_message(self, job: Job, row: Any, filters: list[str]) -> Any | None:
         value = self._pps.datum_trees.get(job.datums, row["datum"]) if row["datum"] else None
         inputs = DatumResult.of(value).inputs if value else []
-        if filters and not all(any(f in (path, digest) for _, path, digest, _ in inputs) for f in filters):
+        if filters and not all(any(f in (file.path, file.hash) for file in inputs) for f in filters):
             return None
-        data = [pps.InputFile(path=path, hash=bytes.fromhex(digest)) for _, path, digest, _ in inputs]
+        data = [pps.InputFile(path=file.path, hash=bytes.fromhex(file.hash)) for file in inputs]
         return log_message(self._records.pipeline_of(job), job, row, data)
 
     # Defaults
@@ -314,12 +321,3 @@ def _is_past(datum_id: str, marker: str, reverse: bool) -> bool:
     if not marker:
         return True
     return datum_id < marker if reverse else datum_id > marker
-
-
-def _input_file(file: Any) -> Any:
-    return pfs.FileInfo(
-        file=pfs.File(path=file.path, commit=pfs.Commit(id=file.commit)),
-        file_type=pfs.FileType.DIR if file.is_dir else pfs.FileType.FILE,
-        size_bytes=file.size,
-        hash=file.hash,
-    )

@@ -10,9 +10,10 @@ from typing import Any
 from pachyderm_sdk.api import pfs, pps
 
 from ..errors import unknown
+from ..pfs.model import RepoKey
 from ..pfs.service import Pfs
 from ..pps.job_inputs import JobInputs
-from ..pps.model import DatumResult, DatumState, Job, Pipeline, PipelineKey
+from ..pps.model import DatumInput, DatumResult, DatumState, Job, Pipeline, PipelineKey
 from .messages import branch_message, commit_message, project_name, repo_message, when
 
 
@@ -124,16 +125,19 @@ def datum_info(key: PipelineKey, job: Job, datum_id: str, result: DatumResult) -
                 "upload_bytes": result.upload_bytes,
             }
         ),
-        data=[
-            pfs.FileInfo(
-                file=pfs.File(path=path),
-                file_type=pfs.FileType.DIR if path.endswith("/") else pfs.FileType.FILE,
-                size_bytes=size,
-                hash=bytes.fromhex(digest),
-            )
-            for _, path, digest, size in result.inputs
-        ],
+        data=[datum_file(file) for file in result.inputs],
         image_id=result.image,
+    )
+
+
+def datum_file(file: DatumInput) -> Any:
+    """A file of a datum; pachctl does not survive one that names no commit."""
+    commit = pfs.Commit(repo=repo_message(RepoKey(file.project, file.repo)), id=file.commit)
+    return pfs.FileInfo(
+        file=pfs.File(commit=commit, path=file.path),
+        file_type=pfs.FileType.DIR if file.path.endswith("/") else pfs.FileType.FILE,
+        size_bytes=file.size,
+        hash=bytes.fromhex(file.hash),
     )
 
 

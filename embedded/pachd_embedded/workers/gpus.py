@@ -7,73 +7,45 @@ import re
 import shutil
 import subprocess
 import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _LIST_SECONDS = 60.0  # the first call after a boot loads the driver, which can take long
-_CANCEL_SECONDS = 0.1  # how soon a waiting datum notices that it was cancelled
 _SHARED_NODES = ("nvidiactl", "nvidia-modeset", "nvidia-uvm", "nvidia-uvm-tools")
 
 
 class GpuPool:
-    """Lends out devices, first come, first served: a request for many is not overtaken by small ones.
+    """Lends out devices. Thread-safe; who waits for devices and in which order is the scheduler's matter.
 
     `simulated` None takes the real devices that nvidia-smi lists, by UUID (none where there is no
     nvidia-smi); a number N stands for N devices that exist by name only, simulated-0 to simulated-N-1.
     """
 
     def __init__(self, simulated: int | None) -> None:
-        devices = _real_devices() if simulated is None else [f"simulated-{n}" for n in range(simulated)]
-        self.total = len(devices)
-        self._order = {device: place for place, device in enumerate(devices)}
-        self._free = set(devices)
-        self._queue: deque[object] = deque()
-        self._changed = threading.Condition()
+        self._devices = _real_devices() if simulated is None else [f"simulated-{n}" for n in range(simulated)]
+        self._free = set(self._devices)
+        self._lock = threading.Lock()
 
-    def acquire(self, n: int, cancelled: threading.Event) -> tuple[str, ...] | None:
-        """Waits for `n` devices and takes them; None when `cancelled` was set before they were free.
+    @property
+    def total(self) -> int:
+        return len(self._devices)
 
-        Raises ValueError when there are not as many at all: waiting would never end, and would keep
-        everybody behind waiting too.
-        """
-        self._check(n)
-        ticket = object()
-        with self._changed:
-            self._queue.append(ticket)
-            try:
-                while self._queue[0] is not ticket or len(self._free) < n:
-                    if cancelled.is_set():
-                        return None
-                    self._changed.wait(_CANCEL_SECONDS)
-                return self._take(n)
-            finally:
-                self._queue.remove(ticket)
-                self._changed.notify_all()
+    def take(self, n: int) -> tuple[str, ...] | None:
+        """`n` devices, or None when not as many are free now."""
+        with self._lock:
+            free = [device for device in self._devices if device in self._free]
+            if n > len(free):
+                return None
+            self._free.difference_update(free[:n])
+            return tuple(free[:n])
 
-    def try_acquire(self, n: int) -> tuple[str, ...] | None:
-        """Takes `n` devices, or None when they are not free now or somebody waits. Errors as `acquire`."""
-        self._check(n)
-        with self._changed:
-            return None if self._queue or len(self._free) < n else self._take(n)
-
-    def release(self, ids: Sequence[str]) -> None:
-        """Gives devices back. Raises ValueError for one that is not lent out."""
-        with self._changed:
+    def give_back(self, ids: Sequence[str]) -> None:
+        """Raises ValueError for a device that is not lent out."""
+        with self._lock:
             for device in ids:
-                if device not in self._order or device in self._free:
+                if device not in self._devices or device in self._free:
                     raise ValueError(f"GPU {device} is not lent out")
             self._free.update(ids)
-            self._changed.notify_all()
-
-    def _check(self, n: int) -> None:
-        if not 0 <= n <= self.total:
-            raise ValueError(f"{n} GPUs asked for, this machine has {self.total}")
-
-    def _take(self, n: int) -> tuple[str, ...]:
-        taken = tuple(sorted(self._free, key=self._order.__getitem__)[:n])
-        self._free.difference_update(taken)
-        return taken
 
 
 def visible(ids: Sequence[str]) -> Mapping[str, str]:

@@ -120,6 +120,9 @@ class TestDatums:
         states = {info.data[0].file.path: pps.DatumState(info.state).name for info in infos}
         assert states == {"/a": "SKIPPED", "/b": "SUCCESS"}
         assert {info.datum.job.id for info in infos} == {ids[1]}
+        # pachctl prints repo and commit of each file, and does not survive their absence.
+        commits = [file.file.commit for info in infos for file in info.data]
+        assert all(commit.id and commit.repo.name == done[0] for commit in commits)
 
     def test_number_reverse_marker_and_filter(self, lab: Any, done: tuple[str, str, list[str]]) -> None:
         _, pipeline, _ = done

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,7 +10,6 @@ import pytest
 from pachd_embedded.workers import gpus
 from pachd_embedded.workers.gpus import GpuPool
 
-NEVER = threading.Event()
 SOON = 8.0  # seconds
 UUIDS = ["GPU-aaaa", "GPU-bbbb"]
 
@@ -34,19 +31,19 @@ def nvidia_smi(tmp_path, monkeypatch):
 def test_simulated_devices_are_lent_in_order():
     pool = GpuPool(3)
     assert pool.total == 3
-    assert pool.acquire(2, NEVER) == ("simulated-0", "simulated-1")
-    assert pool.try_acquire(2) is None
-    assert pool.try_acquire(1) == ("simulated-2",)
-    pool.release(("simulated-1",))
-    assert pool.acquire(1, NEVER) == ("simulated-1",)
-    assert pool.acquire(0, NEVER) == ()
+    assert pool.take(2) == ("simulated-0", "simulated-1")
+    assert pool.take(2) is None
+    assert pool.take(1) == ("simulated-2",)
+    pool.give_back(("simulated-1",))
+    assert pool.take(1) == ("simulated-1",)
+    assert pool.take(0) == ()
 
 
 def test_real_devices_are_those_that_nvidia_smi_lists(nvidia_smi):
     nvidia_smi('test "$1 $2" = "--query-gpu=uuid --format=csv,noheader" && printf "GPU-aaaa\\nGPU-bbbb\\n"')
     pool = GpuPool(None)
     assert pool.total == 2
-    assert pool.acquire(2, NEVER) == ("GPU-aaaa", "GPU-bbbb")
+    assert pool.take(2) == ("GPU-aaaa", "GPU-bbbb")
 
 
 @pytest.mark.parametrize("script", ["echo 'NVIDIA-SMI has failed'; exit 9", "true"])
@@ -60,78 +57,28 @@ def test_no_nvidia_smi_is_no_device(monkeypatch, tmp_path):
     assert GpuPool(None).total == 0
 
 
-@pytest.mark.parametrize("n", [3, -1])
-def test_more_than_there_are_is_an_error(n):
-    pool = GpuPool(2)
-    with pytest.raises(ValueError, match=f"{n} GPUs asked for, this machine has 2"):
-        pool.acquire(n, NEVER)
-    with pytest.raises(ValueError, match="this machine has 2"):
-        pool.try_acquire(n)
-
-
 @pytest.mark.parametrize("device", ["simulated-0", "simulated-7"])
 def test_giving_back_what_is_not_lent_is_an_error(device):
     pool = GpuPool(2)
     with pytest.raises(ValueError, match=f"GPU {device} is not lent out"):
-        pool.release((device,))
+        pool.give_back((device,))
 
 
-def test_waiting_ends_when_cancelled():
-    pool = GpuPool(1)
-    pool.acquire(1, NEVER)
-    cancelled = threading.Event()
-    cancelled.set()
-    assert pool.acquire(1, cancelled) is None
-    pool.release(("simulated-0",))
-    assert pool.try_acquire(1) == ("simulated-0",)
-
-
-@pytest.fixture
-def given_up():
-    """Cancels, at the end of a test, what still waits, so that a failing test ends too."""
-    event = threading.Event()
-    yield event
-    event.set()
-
-
-@pytest.fixture
-def threads(given_up):
-    pool = ThreadPoolExecutor(12)
-    yield pool
-    given_up.set()
-    pool.shutdown()
-
-
-def test_a_big_request_is_not_overtaken(threads, given_up):
-    pool = GpuPool(2)
-    pool.acquire(1, given_up)
-    big = threads.submit(pool.acquire, 2, given_up)
-    deadline = time.monotonic() + SOON
-    while not pool._queue and time.monotonic() < deadline:
-        pass  # until it waits
-    assert pool.try_acquire(1) is None  # one is free, but the big request was first
-    small = threads.submit(pool.acquire, 1, given_up)
-    pool.release(("simulated-0",))
-    assert big.result(SOON) == ("simulated-0", "simulated-1")
-    assert not small.done()
-    pool.release(("simulated-1",))
-    assert small.result(SOON) == ("simulated-1",)
-
-
-def test_no_device_is_lent_twice(threads, given_up):
+def test_no_device_is_lent_twice():
     pool = GpuPool(3)
     lent = set()
 
     def work(number):
-        ids = pool.acquire(number % 3 + 1, given_up)
+        ids = pool.take(number % 3 + 1) or ()
         twice = lent.intersection(ids)
         lent.update(ids)
         lent.difference_update(ids)
-        pool.release(ids)
+        pool.give_back(ids)
         return twice
 
-    assert not set().union(*threads.map(work, range(600), timeout=SOON))
-    assert pool.try_acquire(3) is not None
+    with ThreadPoolExecutor(12) as threads:
+        assert not set().union(*threads.map(work, range(600), timeout=SOON))
+    assert pool.take(3) is not None
 
 
 # --- device files ---
