@@ -38,7 +38,19 @@ report() {
     .venv/bin/python scripts/report.py --address "$address" "$@"
 }
 
-say "An empty lab in $lab (what was there is deleted)"
+# Only what a demo, or site.yml after it, made is deleted: nobody's own data, nor a directory named by mistake.
+for file in "$lab"/* "$lab"/data/*; do
+    case "${file#"$lab"/}" in
+    "*" | "data/*" | data | pachd | results) ;;
+    data/breast_cancer.csv | data/diabetes.csv | data/digits.csv | data/iris.csv | data/wine.csv) ;;
+    *)
+        echo "demo: $file is not the demo's, and the demo would delete it; move it away, or set LAB to another directory" >&2
+        exit 1
+        ;;
+    esac
+done
+
+say "An empty lab in $lab (the lab of an earlier demo is deleted)"
 stop
 rm -rf "$lab"
 trap finish EXIT

@@ -58,7 +58,7 @@ def print_repos(client: Client) -> None:
 
 def state_text(kind: type[pps.PipelineState] | type[pps.JobState], state: int) -> str:
     """PIPELINE_RUNNING -> running, JOB_SUCCESS -> success."""
-    return kind(state).name.partition("_")[2].lower()
+    return str(kind(state).name).partition("_")[2].lower()
 
 
 def print_pipelines(client: Client) -> None:

@@ -5,7 +5,8 @@
 # CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-export PATH="$PWD/.venv/bin:$PATH" LC_ALL=C.UTF-8 ANSIBLE_CONFIG="$PWD/ansible.cfg"
+# Some tests call what Debian keeps in sbin, which an ordinary user's PATH may lack.
+export PATH="$PWD/.venv/bin:$PATH:/usr/sbin:/sbin" LC_ALL=C.UTF-8 ANSIBLE_CONFIG="$PWD/ansible.cfg"
 # A copy of the collection that ansible-lint made of an older state would win over the checkout.
 rm -rf .ansible
 log=$(mktemp)
