@@ -120,5 +120,7 @@ def test_outputs_come_back_as_a_tar(client: Any, project: Any, tmp_path: Path) -
     with client.pfs.commit(branch=branch) as commit:
         commit.put_files(source=tmp_path / "tree", path="/")
     with client.pfs.pfs_tar_file(pfs.File(commit=commit, path="/")) as tar:
-        content = {member.name.lstrip("/"): tar.extractfile(member).read() for member in tar if member.isfile()}
+        content = {
+            member.name.lstrip("/"): tar.extractfile(member).read() for member in tar if member.isfile()
+        }
     assert content == {"deep/file": b"content"}
