@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import grpc
+from betterproto import encode_varint
 from pachyderm_sdk.api import pfs
 
 from ..errors import unknown
@@ -103,7 +104,7 @@ class FileInfoWriter:
         datum = _field(3, info.datum.encode()) if info.datum else b""
         file = self._commit + _field(2, info.api_path.encode()) + datum
         file_type = pfs.FileType.DIR if info.is_dir else pfs.FileType.FILE
-        size = b"\x20" + _varint(info.size) if info.size else b""
+        size = b"\x20" + encode_varint(info.size) if info.size else b""
         return _field(1, file) + b"\x10" + bytes([file_type]) + self._committed + size + _field(5, info.hash)
 
     def parsed(self, info: FileInfo) -> Any:
@@ -112,13 +113,4 @@ class FileInfoWriter:
 
 def _field(number: int, data: bytes) -> bytes:
     """A length-delimited field of the protobuf wire format."""
-    return bytes([number << 3 | 2]) + _varint(len(data)) + data
-
-
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    return bytes([number << 3 | 2]) + encode_varint(len(data)) + data
