@@ -17,6 +17,8 @@ from . import PACHYDERM_VERSION, __version__
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    # Else gRPC's core adds its own words where a port is taken.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         # Imported here so that --help and --version answer at once.
         from .server import Server, Settings, StartError

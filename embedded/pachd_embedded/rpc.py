@@ -81,7 +81,8 @@ def methods_of(module: ModuleType) -> list[Method]:
 
 def is_mutating(method: Method, request: Any) -> bool:
     """Whether a call asks the server to change something. A dry run does not."""
-    return not method.name.startswith(_READS) and not getattr(request, "dry_run", False)
+    reads = method.name.startswith(_READS) or method.name.endswith("Summary")
+    return not reads and not getattr(request, "dry_run", False)
 
 
 def handler_for(module: ModuleType, servicer: object, journal: Journal) -> grpc.GenericRpcHandler:

@@ -23,8 +23,9 @@ from .store.db import Database
 from .workers.gpus import GpuPool
 from .workers.process import ProcessWorker
 
-# Calls that wait (inspect with wait, subscribe) each hold a thread for as long as they wait.
-CALL_THREADS = 64
+# Calls that wait (inspect with wait, subscribe) each hold a thread for as long as they wait, and what they
+# wait for needs one too. A thread is made when a call finds none idle.
+CALL_THREADS = 1000
 # As the real pachd: 20 MiB a message.
 MESSAGE_BYTES = 20 << 20
 

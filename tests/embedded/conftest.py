@@ -33,11 +33,6 @@ NewRepo = Callable[[], "Data"]
 Refused = Callable[[grpc.StatusCode, str], AbstractContextManager[None]]
 
 
-def connect(address: str) -> Client:
-    host, _, port = address.rpartition(":")
-    return Client(host, int(port))
-
-
 class Data:
     """A repo that no other test uses, and what most tests do with one."""
 
@@ -129,17 +124,33 @@ def _paths(infos: Iterable[pfs.FileInfo]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def pachd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def connect() -> Callable[[str], Client]:
+    """The official SDK's client of the pachd at an address."""
+
+    def to(address: str) -> Client:
+        host, _, port = address.rpartition(":")
+        return Client(host, int(port))
+
+    return to
+
+
+@pytest.fixture(scope="module")
+def journal_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("journal") / "journal"
+
+
+@pytest.fixture(scope="module")
+def pachd(tmp_path_factory: pytest.TempPathFactory, journal_file: Path) -> Iterator[Server]:
     """Runs in this process. What a test makes on it stays for the module, so names must be fresh."""
     directory = tmp_path_factory.mktemp("pachd")
-    settings = Settings(directory, "127.0.0.1:0", journal=directory / "journal", private_pfs=True)
+    settings = Settings(directory, "127.0.0.1:0", journal=journal_file, private_pfs=True)
     server = Server(settings)
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def client(pachd: Server) -> Client:
+def client(pachd: Server, connect: Callable[[str], Client]) -> Client:
     return connect(pachd.address)
 
 

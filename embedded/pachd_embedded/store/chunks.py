@@ -2,12 +2,13 @@
 """Content-addressed chunks: a chunk is stored once, under the BLAKE2b-256 of its bytes.
 
 Small chunks live in SQLite (one file each would cost more in the file system than their content);
-larger ones are files under chunks/, written beside and renamed, so that a name never shows half a chunk.
+larger ones are files under chunks/, written in drafts/ and renamed, so that a name never shows half a chunk.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -26,10 +27,14 @@ class ChunkStore:
     def __init__(self, db: Database, directory: Path) -> None:
         self._db = db
         self._directory = directory / "chunks"
+        self._drafts = directory / "drafts"
         self._directory.mkdir(exist_ok=True)
+        # What is there was being written when the last server was killed.
+        shutil.rmtree(self._drafts, ignore_errors=True)
+        self._drafts.mkdir()
 
     def writer(self) -> ChunkWriter:
-        return ChunkWriter(self._db, self._directory)
+        return ChunkWriter(self._db, self._directory, self._drafts)
 
     def get(self, digest: bytes) -> bytes:
         row = self._db.row("SELECT data FROM chunk WHERE id = ?", digest)
@@ -39,9 +44,10 @@ class ChunkStore:
 class ChunkWriter:
     """One client's writes; not thread-safe."""
 
-    def __init__(self, db: Database, directory: Path) -> None:
+    def __init__(self, db: Database, directory: Path, drafts: Path) -> None:
         self._db = db
         self._directory = directory
+        self._drafts = drafts
         self._pending: list[tuple[bytes, bytes]] = []
         self._pending_bytes = 0
 
@@ -69,7 +75,7 @@ class ChunkWriter:
         if target.exists():
             return
         target.parent.mkdir(exist_ok=True)
-        draft = target.with_name(f"{target.name}.{os.getpid()}.{threading.get_ident()}")
+        draft = self._drafts / f"{target.name}.{threading.get_ident()}"
         with draft.open("wb") as file:
             file.write(data)
             file.flush()

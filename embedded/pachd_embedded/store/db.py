@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..errors import unavailable
 from .schema import SCHEMA, SCHEMA_VERSION
 
 T = TypeVar("T")
@@ -29,9 +30,12 @@ class Database:
     """Opens (and creates) `directory`/pachd.sqlite. Thread-safe."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Two servers over one directory would each believe to be the only writer of jobs.
-        self._guard = (directory / "lock").open("a+")
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Two servers over one directory would each believe to be the only writer of jobs.
+            self._guard = (directory / "lock").open("a+")
+        except OSError as error:
+            raise DataDirError(f"{directory} cannot be a data directory: {error.strerror}") from None
         try:
             fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -110,13 +114,16 @@ class Database:
     def wait_until(self, look: Callable[[], T | None], give_up: Callable[[], bool]) -> T | None:
         """The first answer of `look` that is not None, asked again after each transaction.
 
-        None when `give_up` says so (a client that went away) or the database is closed.
+        None when `give_up` says so (a client that went away). Raises PachError (UNAVAILABLE) when the
+        server stops, so that no client takes the end of the wait for what it waits for.
         """
         with self._changed:
             while True:
                 found = look()
-                if found is not None or self.closed or give_up():
+                if found is not None or give_up():
                     return found
+                if self.closed:
+                    raise unavailable("the embedded pachd is stopping")
                 # The bound is for give_up: a client that goes away does not notify.
                 self._changed.wait(timeout=0.5)
 
