@@ -66,12 +66,16 @@ class Lab:
             "pachyderm_workflow_fetch": [{"repo": "copy", "dest": str(self.results)}],
         }
 
-    def play(self, playbook: str = "site.yml", *arguments: str, **variables: Any) -> Run:
-        """Run a playbook with this lab's variables and these."""
+    def play(
+        self, playbook: str = "site.yml", *arguments: str, path: Path | None = None, **variables: Any
+    ) -> Run:
+        """Run a playbook with this lab's variables and these, `path` at the head of PATH."""
         command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, *arguments]
         command += ["--extra-vars", json.dumps(self.variables | variables)]
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
         environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
+        if path is not None:
+            environment["PATH"] = f"{path}:{environment['PATH']}"
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
@@ -172,6 +176,15 @@ def test_changed_settings_restart_the_server_and_keep_its_data(lab: Lab) -> None
     run = lab.up(pachyderm_embedded_simulated_gpus=3)
     assert lab.pid() != pid
     assert run.recap("changed") == 2, run.output  # stopped and started; the lab is as it was
+
+
+def test_real_gpus_are_used_where_there_are_some(lab: Lab, tmp_path: Path) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: Tesla V100 (UUID: GPU-4f6e)'\n")
+    program.chmod(0o755)
+    assert "--gpus=auto" in lab.play("playbooks/pachyderm.yml", "--check", path=tmp_path).text
+    program.write_text("#!/bin/sh\necho 'no driver'\nexit 9\n")
+    assert "--gpus=2" in lab.play("playbooks/pachyderm.yml", "--check", path=tmp_path).text
 
 
 def test_the_server_stops_and_is_deleted_only_when_asked(lab: Lab) -> None:
