@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 # Looked again after so many seconds even when nothing was written.
 IDLE_SECONDS = 5.0
+# Changes come in bursts (each line of a log is one), of which one look at the end tells as much.
+PAUSE_SECONDS = 0.01
 # Datums of a job that run at the same time, at most.
 WORKERS = os.cpu_count() or 1
 # Jobs that run at the same time, at most. More than the machine has cores: some do nothing but wait.
@@ -86,6 +88,7 @@ class Scheduler:
             except Exception:
                 # The loop is what every pipeline depends on: it reports and goes on.
                 log.exception("scheduling failed")
+            self._stopping.wait(PAUSE_SECONDS)
 
     def _round(self) -> None:
         self._jobs.delete_orphans()

@@ -256,13 +256,13 @@ class PpsServicer:
         """What user code wrote and what the worker says of it, oldest first."""
         jobs, datum = self._logged(request)
         since = time.time() - request.since.total_seconds() if request.since else 0.0
-        by_seq = {job.seq: job for job in jobs}
+        by_seq = {job.seq: (job, self._records.pipeline_of(job)) for job in jobs}
         if request.follow:
             lines = self._pps.logs.follow(jobs, datum, since, request.tail, lambda: not context.is_active())
         else:
             lines = self._pps.logs.read(jobs, datum, since, request.tail)
         for line in lines:
-            message = self._log_message(by_seq[line["job_seq"]], line, request.data_filters)
+            message = self._log_message(*by_seq[line["job_seq"]], line, request.data_filters)
             if message is not None:
                 yield message
 
@@ -277,13 +277,14 @@ class PpsServicer:
             return self._records.jobs("pipeline_id = ? ORDER BY seq", pipeline.row_id), ""
         raise unknown("must specify a pipeline, job or datum")
 
-    def _log_message(self, job: Job, row: Any, filters: list[str]) -> Any | None:
+    def _log_message(self, job: Job, pipeline: Pipeline, row: Any, filters: list[str]) -> Any | None:
+        """The line as a message; None where its datum does not have the files of `filters`."""
         value = self._pps.datum_trees.get(job.datums, row["datum"]) if row["datum"] else None
         inputs = DatumResult.of(value).inputs if value else []
         if filters and not all(any(f in (file.path, file.hash) for file in inputs) for f in filters):
             return None
         data = [pps.InputFile(path=file.path, hash=bytes.fromhex(file.hash)) for file in inputs]
-        return log_message(self._records.pipeline_of(job), job, row, data)
+        return log_message(pipeline, job, row, data)
 
     # Defaults
 

@@ -134,7 +134,7 @@ class Lab:
 
     def pipeline_state(self, pipeline: str) -> str:
         info = self.pps.inspect_pipeline(pipeline=pps.Pipeline(name=pipeline))
-        return pps.PipelineState(info.state).name.removeprefix("PIPELINE_")
+        return str(pps.PipelineState(info.state).name.removeprefix("PIPELINE_"))
 
     def logs(self, pipeline: str, job_id: str = "", user: bool = True) -> list[str]:
         job_id = job_id or self.jobs(pipeline)[0].job.id
@@ -148,7 +148,7 @@ def pfs_input(repo: str, glob: str = "/*", **fields: Any) -> Spec:
 
 def state_of(job: Any) -> str:
     """The name of the state, which the SDK leaves a number."""
-    return pps.JobState(job.state).name.removeprefix("JOB_")
+    return str(pps.JobState(job.state).name.removeprefix("JOB_"))
 
 
 def _ended(job: Any) -> Any | None:
