@@ -34,7 +34,7 @@ def _by_path(infos: Iterable[FileInfo | None]) -> dict[str, FileInfo]:
 
 
 def _changed_paths(trees: TreeStore, new: Root, old: Root, top: str) -> set[str]:
-    """Files at or below `top` that were written or deleted between the two, and the directories above them."""
+    """Files at or below `top` that were written or deleted between the two, and the directories above."""
     changed: set[str] = set()
     for key, _, _ in trees.diff(old, new):
         path, _ = split_key(key)
