@@ -129,7 +129,9 @@ def test_the_sdk_unpacks_a_tar(data: Any, large: bytes) -> None:
         [change for path, value in files.items() for change in in_frames(path, value, FRAME) or [(path, b"")]]
     )
     with data.api.pfs_tar_file(data.file("/")) as tar:
-        unpacked = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
+        unpacked = {
+            "/" + member.name.lstrip("/"): tar.extractfile(member).read() for member in tar if member.isfile()
+        }
     assert unpacked == files
 
 
