@@ -79,11 +79,7 @@ class Files:
     def snapshot(self, ref: CommitRef) -> tuple[Commit, Snapshot]:
         """The files of a commit, open ones included. Raises where pachd can't read it either."""
         commit = self._lookup.get_commit(ref)
-        if not commit.based:
-            commit = self._commits.based(commit)
-        if not commit.based:
-            parent = self._lookup.commit_by_seq(commit.parent or 0)
-            raise unknown(f"base commit {parent} for commit {commit} unfinished")
+        commit = self._based(commit)
         if commit.invalid:
             raise unknown(commit.invalid)
         return commit, Snapshot(self._trees, commit.tree)
@@ -144,10 +140,9 @@ class Files:
 
     def _target(self, ref: CommitRef) -> tuple[Commit, bool]:
         """The commit to write into and whether it was made just for this stream."""
-        branch_name = ref.branch or ("" if is_commit_id(ref.id) else ref.id)
         if is_commit_id(ref.id):
             return self._open(self._lookup.get_commit(ref)), False
-        key = BranchKey(ref.repo, branch_name)
+        key = BranchKey(ref.repo, ref.branch or ref.id)
         branch = self._lookup.find_branch(key)
         head = self._lookup.commit_by_seq(branch.head) if branch else None
         if head is not None and head.finishing is None:
@@ -157,6 +152,10 @@ class Files:
     def _open(self, commit: Commit) -> Commit:
         if commit.finishing is not None:
             raise unknown(f"commit {commit} has already finished")
+        return self._based(commit)
+
+    def _based(self, commit: Commit) -> Commit:
+        """The commit with the files that it starts from, which it has once its parent is finished."""
         commit = self._commits.based(commit)
         if not commit.based:
             parent = self._lookup.commit_by_seq(commit.parent or 0)
