@@ -118,9 +118,9 @@ def _follow(root: Path, source: Path, path: str) -> Path:
         if target.startswith("/pfs/"):
             target = f"{root}/{target.removeprefix('/pfs/')}"
         source = Path(os.path.normpath(source.parent / target))
-        # Each step is a name in a directory that was reached without links, or through ones checked here.
+        # Where the directory really is, because user code may have put links in its place as well.
         directory = Path(os.path.realpath(source.parent))
-        if not source.is_relative_to(root) or not directory.is_relative_to(os.path.realpath(root)):
+        if not directory.is_relative_to(os.path.realpath(root)):
             raise DatumFileError(f"/pfs/out{path} is a link that leads out of /pfs")
         if not os.path.lexists(source):
             raise DatumFileError(f"/pfs/out{path} is a link to something that does not exist")

@@ -130,4 +130,6 @@ def test_a_failed_job_frees_its_devices(lab: Any, repo: str) -> None:
 
 def test_a_negative_number_is_none(lab: Any, repo: str) -> None:
     """pachd does not check it; nothing of it may stop other pipelines."""
-    assert lab.counts(lab.pipeline(repo, SHOW, **gpus(-1))) == "SUCCESS p1 t1"
+    pipeline = lab.pipeline(repo, SHOW, **gpus(-1))
+    assert lab.counts(pipeline) == "SUCCESS p1 t1"
+    assert lab.logs(pipeline) == ["void"]
