@@ -22,10 +22,15 @@ class JobInputs:
         self._commits = pfs.lookup.commit_provenance(output)
 
     def commit(self, node: Any) -> Commit | None:
-        """The commit that a pps.PfsInput reads in this job."""
+        """The commit that a pps.PfsInput reads in this job.
+
+        Of several branches of a repo one may have been pointed at an older commit of another; the commit
+        then names that other branch, whose own head is the newest of its commits.
+        """
         key = RepoKey(node.project, node.repo, node.repo_type or "user")
         found = [commit for commit in self._commits if commit.repo == key]
-        return next((commit for commit in found if commit.branch == node.branch), found[0] if found else None)
+        of_branch = [commit for commit in found if commit.branch == node.branch]
+        return of_branch[-1] if of_branch else found[0] if found else None
 
     def ready(self) -> bool:
         return all(commit.finished is not None for commit in self._commits)

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from ..errors import unavailable
 from ..pfs.entries import Chunk
 from ..pfs.model import META, USER, Branch, Commit
 from ..pfs.service import Pfs
@@ -159,16 +158,13 @@ class Jobs:
             self._db.execute(sql, json.dumps(stats), job.seq)
 
     def wait(self, key: PipelineKey, job_id: str, give_up: Callable[[], bool]) -> Job:
-        """The job once it has ended."""
+        """The job once it has ended. Raises when the server stops before (see Database.wait_until)."""
 
         def look() -> Job | None:
             now = self._records.get_job(key, job_id)
             return now if now.finished is not None else None
 
-        ended = self._db.wait_until(look, give_up)
-        if ended is None:
-            raise unavailable(f"stopped waiting for job {key}@{job_id}")
-        return ended
+        return self._db.wait_until(look, give_up) or self._records.get_job(key, job_id)
 
     def subscribe(self, key: PipelineKey, give_up: Callable[[], bool]) -> Iterator[Job]:
         """Each job of a pipeline, again whenever its state changes, the oldest first."""
@@ -183,4 +179,3 @@ class Jobs:
             for job in found:
                 seen[job.seq] = job.state
                 yield job
-        raise unavailable(f"stopped watching the jobs of pipeline {key}")

@@ -7,7 +7,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 
-from ..errors import unavailable
 from ..store.db import Database
 from .model import Job
 
@@ -42,19 +41,14 @@ class Logs:
     def follow(
         self, jobs: list[Job], datum: str, since: float, tail: int, give_up: Callable[[], bool]
     ) -> Iterator[sqlite3.Row]:
-        """The same, and then each line as it comes, until the jobs have ended. UNAVAILABLE on `give_up`."""
+        """The same, and then each line as it comes, until the jobs have ended."""
         last = self._before_tail(jobs, datum, since, tail) if tail else 0
 
         def look() -> list[sqlite3.Row] | None:
             ended = self._all_ended(jobs)
             return self._after(last, jobs, datum, since) or ([] if ended else None)
 
-        while True:
-            batch = self._db.wait_until(look, give_up)
-            if batch is None:
-                raise unavailable("the server or its client stopped following the logs")
-            if not batch:
-                return
+        while batch := self._db.wait_until(look, give_up):
             yield from batch
             last = batch[-1]["seq"]
 

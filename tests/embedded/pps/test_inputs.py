@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pachyderm_sdk.api import pfs
 
 LEFT = ("a-1", "a-2", "b-1")
 RIGHT = ("a-9", "b-7", "c-1")
@@ -79,6 +80,15 @@ def test_two_branches_of_a_repo(lab: Any) -> None:
         {"pfs": {"repo": repo, "name": name, "branch": name, "glob": "/"}} for name in ("master", "other")
     ]
     assert datums(lab, {"cross": inputs}) == ["master/a other/b"]
+
+
+def test_a_branch_that_points_at_an_older_commit_of_another(lab: Any) -> None:
+    repo = lab.repo(a="x")
+    head = lab.commit_info(repo).commit
+    lab.pfs.create_branch(branch=pfs.Branch.from_uri(f"{repo}@stable"), head=head)
+    lab.put(repo, {"b": "x"})
+    inputs = [{"pfs": {"repo": repo, "name": b, "branch": b, "glob": "/"}} for b in ("master", "stable")]
+    assert datums(lab, {"cross": inputs}) == ["master/a master/b stable/a"]
 
 
 def test_empty_files_have_no_content(lab: Any) -> None:
