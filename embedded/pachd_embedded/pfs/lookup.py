@@ -83,7 +83,8 @@ class Lookup:
 
     def branch_by_row(self, row_id: int) -> Branch:
         row = self._db.row(_BRANCH + " WHERE branch.id = ?", row_id)
-        assert row is not None
+        if row is None:  # between two reads of one call
+            raise not_found("a branch was deleted while it was looked at")
         return _branch(row)
 
     def branches(self, repo: Repo) -> list[Branch]:
@@ -129,7 +130,8 @@ class Lookup:
 
     def commit_by_seq(self, seq: int) -> Commit:
         row = self._db.row(_COMMIT + " WHERE c.seq = ?", seq)
-        assert row is not None
+        if row is None:  # between two reads of one call
+            raise not_found("a commit was deleted while it was looked at")
         return _commit(row)
 
     def find_commit(self, repo: Repo, commit_id: str) -> Commit | None:
