@@ -107,12 +107,13 @@ def test_commits_survive_kill_9_at_any_moment(
             client.pfs.create_repo(repo=MASTER.branch.repo)
         done = check(client, done)
         done = put_until_killed(client, server, done, done + rng.randrange(1, 12))
+    drafts = tmp_path / "data" / "drafts"
+    (drafts / "left").write_bytes(b"half a chu")
     client = connect(serve().address)
     done = check(client, done)
     put(client, done + 1)
     assert check(client, done + 1) == done + 1
-    # What was being written when the server was killed takes no space.
-    assert list((tmp_path / "data" / "drafts").iterdir()) == []
+    assert list(drafts.iterdir()) == []
 
 
 @pytest.mark.parametrize("opened", [False, True], ids=["one-shot", "open commit"])

@@ -43,15 +43,21 @@ def test_a_set_comes_after_the_commits_that_it_depends_on(client: Client, new_re
     assert found[2:] == [(down.name, commit)]
 
 
-def test_a_wait_for_a_set_gives_finished_commits_first(client: Client, new_repo: Any) -> None:
-    up, down = new_repo(), new_repo()
-    down.derive(up)
-    down.finish()
+def test_a_wait_for_a_set_gives_finished_commits_first(
+    client: Client, new_repo: Any, background: Any
+) -> None:
+    up, slow, quick = new_repo(), new_repo(), new_repo()
+    for down in (slow, quick):
+        down.derive(up)
+        down.finish()
     commit = up.put({"/a": b"1"})
-    down.api.finish_commit(commit=down.commit(commit))
-    infos = client.pfs.wait_commit_set(pfs.CommitSet(id=commit))
-    assert ids(infos) == [(up.name, commit), (down.name, commit)]
-    assert all("finished" in info.to_dict() for info in infos)
+    quick.finish(commit)
+    stream = client.pfs.inspect_commit_set(commit_set=pfs.CommitSet(id=commit), wait=True)
+    first = [background(next, stream).result(10) for _ in range(2)]
+    assert ids(first) == [(up.name, commit), (quick.name, commit)]
+    last = background(next, stream)
+    slow.finish(commit)
+    assert ids([last.result(10)]) == [(slow.name, commit)]
 
 
 def test_sets_are_listed_newest_first(client: Client, new_repo: Any) -> None:

@@ -223,11 +223,17 @@ def test_wait_until_a_commit_is_ready(data: Any, new_repo: Any, background: Any)
     derived = new_repo()
     derived.derive(data)
     commit = data.start()
-    ready = background(derived.api.inspect_commit, commit=derived.commit(commit), wait=pfs.CommitState.READY)
-    assert derived.state(commit) == "started"
-    assert not ready.done()
+
+    def wait() -> str:
+        derived.api.inspect_commit(commit=derived.commit(commit), wait=pfs.CommitState.READY)
+        return str(data.state(commit))
+
+    upstream = background(wait)
+    # Each of these is a call that could have been answered before the wait.
+    assert {derived.state(commit) for _ in range(20)} == {"started"}
+    assert not upstream.done()
     data.finish(commit)
-    assert ready.result(10).commit.id == commit
+    assert upstream.result(10) == "finished"
 
 
 def test_a_wait_ends_when_the_commit_is_deleted(data: Any, background: Any, refused: Any) -> None:

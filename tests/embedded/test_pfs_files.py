@@ -181,9 +181,19 @@ def test_paths_that_are_refused(data: Any, refused: Any, path: str, reason: str)
 # A path that is both a file and a directory
 
 
-def test_a_collision_shows_when_the_commit_is_finished_and_when_it_is_read(data: Any, refused: Any) -> None:
-    data.put({"/a/b": b"1", "/z": b"1"})
-    commit = data.put({"/a": b"1"})
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"/a/b": b"1", "/z": b"1"}, {"/a": b"1"}),
+        ({"/a": b"1", "/z": b"1"}, {"/a/b": b"1"}),
+        ({"/z": b"1"}, {"/a": b"1", "/a/b": b"1"}),
+    ],
+)
+def test_a_collision_shows_when_the_commit_is_finished_and_when_it_is_read(
+    data: Any, refused: Any, before: dict[str, bytes], after: dict[str, bytes]
+) -> None:
+    data.put(before)
+    commit = data.put(after)
     assert data.info(commit).error == "file / directory path collision (/a/b)"
     calls = {"ls": "/", "walk": "/", "glob": "/**", "read": "/z", "inspect": "/z"}
     for name, argument in calls.items():

@@ -72,6 +72,7 @@ def test_pages_put_together_are_the_whole(data: Any) -> None:
     # "-" sorts before the slash that a directory's path ends in, "0" after it.
     names = ["/a-1", "/a/x", "/a0", "/b/c/d", "/b-c", "/c"]
     data.put(dict.fromkeys(names, b"1"))
+    assert data.ls() == ["/a-1", "/a/", "/a0", "/b-c", "/b/", "/c"]
     for read in (data.ls, data.walk):
         whole, pages = read("/"), read("/", number=1)
         while page := read("/", number=1, pagination_marker=pfs.File(path=pages[-1])):

@@ -191,3 +191,22 @@ def test_urls_that_fail_leave_no_commit(data: Any, web: str, refused: Any, url: 
     with refused(StatusCode.UNKNOWN, text.format(web=web)):
         put_url(data, url.format(web=web))
     assert data.history() == []
+
+
+# Several at once
+
+
+@pytest.mark.parametrize("opened", [False, True], ids=["a commit each", "one open commit"])
+def test_streams_at_the_same_time_lose_nothing(data: Any, background: Any, opened: bool) -> None:
+    if opened:
+        data.start()
+    else:
+        data.put({})
+    streams = [background(data.put, {f"/{n}": b"own", "/all": b"1"}) for n in range(12)]
+    for stream in streams:
+        stream.result(30)
+    if opened:
+        data.finish()
+    assert len(data.history()) == (1 if opened else 13)
+    assert sorted(data.ls()) == sorted(["/all", *(f"/{n}" for n in range(12))])
+    assert data.read("/all") == b"1" * 12

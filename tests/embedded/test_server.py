@@ -159,8 +159,8 @@ def test_a_signal_ends_it_although_clients_wait(
 def test_waiting_clients_do_not_keep_others_out(client: Client, data: Any, background: Any) -> None:
     commit = data.start()
     waiting = [background(data.api.wait_commit, data.commit(commit)) for _ in range(100)]
-    assert data.state() == "started"
-    data.finish()
+    assert background(data.state).result(SOON) == "started"
+    background(data.finish).result(SOON)
     for call in waiting:
         assert call.result(SOON).commit.id == commit
 
