@@ -64,7 +64,8 @@ class Server:
         self._db = Database(settings.data_dir)
         self._journal = Journal(settings.journal)
         self._pfs = Pfs(self._db, settings.data_dir)
-        self._pps = Pps(self._db, self._pfs, worker, GpuPool(settings.gpus), settings.data_dir)
+        self._gpus = GpuPool(settings.gpus)
+        self._pps = Pps(self._db, self._pfs, worker, self._gpus, settings.data_dir)
         self._grpc = grpc.server(
             ThreadPoolExecutor(CALL_THREADS, "call"),
             options=[
@@ -102,7 +103,7 @@ class Server:
             (pfs, PfsServicer(self._pfs)),
             (pps, PpsServicer(self._pps)),
             (version, VersionServicer()),
-            (admin, AdminServicer(self._cluster_id())),
+            (admin, AdminServicer(self._cluster_id(), self._gpus.total)),
             (auth, AuthServicer()),
         )
         return tuple(handler_for(module, servicer, self._journal) for module, servicer in servicers)

@@ -132,6 +132,12 @@ def test_a_restart_keeps_everything(serve: Callable[..., Any], connect: Any) -> 
     assert client.admin.inspect_cluster() == cluster
 
 
+@pytest.mark.parametrize("gpus", ["0", "3"])
+def test_the_cluster_says_how_many_gpus_it_has(serve: Callable[..., Any], connect: Any, gpus: str) -> None:
+    cluster = connect(serve("--gpus", gpus).address).admin.inspect_cluster()
+    assert cluster.metadata == {"gpulab.gpus": gpus}
+
+
 # End
 
 

@@ -18,12 +18,22 @@ class VersionServicer:
         return version.Version(major=major, minor=minor, micro=micro)
 
 
+# A key of ClusterInfo.metadata, where a real cluster may have it set as well: how many GPUs there are in all.
+GPUS_KEY = "gpulab.gpus"
+
+
 class AdminServicer:
-    def __init__(self, cluster_id: str) -> None:
+    def __init__(self, cluster_id: str, gpus: int) -> None:
         self._cluster_id = cluster_id
+        self._gpus = gpus
 
     def inspect_cluster(self, _request: Any, _: Context) -> Any:
-        return admin.ClusterInfo(id=self._cluster_id, deployment_id=self._cluster_id, warnings_ok=True)
+        return admin.ClusterInfo(
+            id=self._cluster_id,
+            deployment_id=self._cluster_id,
+            warnings_ok=True,
+            metadata={GPUS_KEY: str(self._gpus)},
+        )
 
 
 class AuthServicer:
