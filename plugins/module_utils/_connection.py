@@ -114,6 +114,20 @@ class _Calls:
             return call(request, timeout=self.seconds, metadata=self._metadata)
 
         return self._retried(method, once)
+    def receive(
+        self, method: str, take: Callable[[Iterator[Any]], None], seconds: float, **codec: Any
+    ) -> Callable[[Any], None]:
+        """What stub methods with a streamed answer are, for one that is too long to be kept in memory.
+
+        `take` gets the answer piece by piece, anew for each attempt; the call may take `seconds`.
+        """
+        call = self._channel.unary_stream(method, **codec)
+
+        def send(request: Any) -> None:
+            self._retried(method, lambda: take(call(request, timeout=seconds, metadata=self._metadata)))
+
+        return send
+
 
     def _stream(self, method: str, call: Any, request: Any) -> Iterator[Any]:
         """The whole answer is read before the first item is handed out, so that a retry repeats nothing."""

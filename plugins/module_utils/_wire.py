@@ -39,6 +39,11 @@ def read_file_info(message: bytes) -> RemoteFile:
     return RemoteFile(path, size, digest, kind == _FILE_TYPE_DIR)
 
 
+def read_bytes_value(message: bytes) -> bytes:
+    """google.protobuf.BytesValue, a piece of a file: value = 1."""
+    return b"".join(value for number, value in _fields(message) if number == 1 and isinstance(value, bytes))
+
+
 def set_commit(commit: bytes) -> bytes:
     """pfs.ModifyFileRequest: set_commit = 1, an encoded pfs.Commit."""
     return _field(1, commit)
