@@ -55,3 +55,8 @@ def unimplemented(text: str) -> PachError:
 def unavailable(text: str) -> PachError:
     """The server ends; a client may try again when it is back."""
     return PachError(grpc.StatusCode.UNAVAILABLE, text)
+
+
+def cancelled(text: str) -> PachError:
+    """The client went away in the middle of a call."""
+    return PachError(grpc.StatusCode.CANCELLED, text)

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import pytest
 from grpc import StatusCode
 from pachyderm_sdk import Client
@@ -37,6 +39,20 @@ def test_a_stream_to_a_branch_goes_into_its_open_head_or_a_new_commit(data: Any)
 def test_a_stream_to_a_missing_repo(client: Client, refused: Any) -> None:
     with refused(StatusCode.NOT_FOUND, "repo default/nope not found"):
         client.pfs.put_file_from_bytes(commit=pfs.Commit.from_uri("nope@master"), path="/a", data=b"1")
+
+
+def test_a_stream_that_breaks_off_leaves_nothing(client: Client, data: Any) -> None:
+    """Many times, because gRPC tells the server of a break after the end, and not always equally late."""
+
+    def broken() -> Iterator[Any]:
+        yield pfs.ModifyFileRequest(set_commit=data.commit())
+        yield pfs.ModifyFileRequest(add_file=pfs.AddFile(path="/half", raw=b"x" * 1000))
+        raise RuntimeError("the client has no more")
+
+    for _ in range(300):
+        with pytest.raises(grpc.RpcError):
+            client.pfs.modify_file(broken())
+    assert not client.pfs.branch_exists(data.branch())
 
 
 @pytest.mark.parametrize("branch", ["master", "new"])

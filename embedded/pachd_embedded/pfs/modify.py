@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import Any
@@ -93,8 +93,11 @@ class Files:
                 yield self._chunks.get(bytes.fromhex(digest))[offset:]
                 offset = 0
 
-    def modify(self, ref: CommitRef, changes: Iterable[Change]) -> None:
-        """Apply `changes` in order. A finished or missing head gets a new commit with just these changes."""
+    def modify(self, ref: CommitRef, changes: Iterable[Change], confirm: Callable[[], None]) -> None:
+        """Apply `changes` in order. A finished or missing head gets a new commit with just these changes.
+
+        `confirm` is called last; when it raises, nothing is written.
+        """
         self._lookup.get_repo(ref.repo)
         writer = self._chunks.writer()
         steps = list(self._receive(changes, writer))
@@ -108,6 +111,7 @@ class Files:
             self._commits.set_tree(commit.seq, self._trees.apply(commit.tree, edits.for_tree()))
             if one_shot:
                 self._commits.close(commit, "", "")
+            confirm()
 
     def store(self, writer: ChunkWriter, data: Iterable[bytes]) -> list[Chunk]:
         """Write content as chunks; the caller flushes the writer."""

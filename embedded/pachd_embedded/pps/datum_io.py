@@ -82,8 +82,12 @@ def remove(directory: Path) -> None:
 
 def _walk(root: Path) -> Iterator[tuple[str, Path]]:
     """The regular files of /pfs/out: where they are, by the path that they have in the output."""
+    out = root / "out"
+    if out.is_symlink() or not out.is_dir():
+        # Followed, it could be any directory of this machine.
+        raise DatumFileError("/pfs/out is no longer the directory that the code was given")
     # Each directory with its path in the output and the directories that led to it.
-    pending: list[tuple[Path, str, frozenset[Path]]] = [(root / "out", "", frozenset())]
+    pending: list[tuple[Path, str, frozenset[Path]]] = [(out, "", frozenset())]
     while pending:
         directory, above, way = pending.pop()
         way |= {directory}

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -12,7 +13,7 @@ import betterproto
 from betterproto.lib.google.protobuf import BytesValue, Empty
 from pachyderm_sdk.api import pfs
 
-from ..errors import not_found, unknown
+from ..errors import cancelled, not_found, unknown
 from ..pfs.diff import diff
 from ..pfs.model import Commit
 from ..pfs.modify import Add, Change, Copy, Delete
@@ -24,6 +25,8 @@ from .messages import Context, FileInfoWriter, commit_ref
 
 # The largest frame that the real pachd sends (19 MiB): clients take messages of up to 20 MiB.
 FRAME_BYTES = 19 << 20
+# How long after a stream's end a break of it is known at the latest, on a machine that is not overloaded.
+BREAK_SECONDS = 0.002
 # The largest `number` of files that a listing may be asked for.
 MAX_PAGE = 100_000
 
@@ -32,14 +35,15 @@ class FileServicer:
     def __init__(self, service: Pfs) -> None:
         self._pfs = service
 
-    def modify_file(self, requests: Iterator[Any], _: Context) -> Any:
+    def modify_file(self, requests: Iterator[Any], context: Context) -> Any:
         first = next(requests, None)
         if first is None:
             raise unknown("EOF")
         kind, commit = betterproto.which_one_of(first, "body")
         if kind != "set_commit":
             raise unknown("first message must be a commit")
-        self._pfs.files.modify(commit_ref(commit), _changes(requests))
+        confirm = _still_there(context)
+        self._pfs.files.modify(commit_ref(commit), _whole(_changes(requests), confirm), confirm)
         return Empty()
 
     def get_file(self, request: Any, _: Context) -> Iterator[Any]:
@@ -141,6 +145,25 @@ class FileServicer:
         if not found:
             raise _no_file(file)
         yield b"\0" * (2 * tarfile.BLOCKSIZE)
+
+
+def _still_there(context: Context) -> Callable[[], None]:
+    def confirm() -> None:
+        if not context.is_active():
+            raise cancelled("the client went away before the end of its stream")
+
+    return confirm
+
+
+def _whole(changes: Iterator[Change], confirm: Callable[[], None]) -> Iterator[Change]:
+    """The same changes; raises at their end when they are only a part.
+
+    gRPC's Python server ends the requests of a client that broke off like those of one that is done, and
+    learns of the break a moment later. So there is a pause for it to do so; the transaction asks again.
+    """
+    yield from changes
+    time.sleep(BREAK_SECONDS)
+    confirm()
 
 
 def _changes(requests: Iterator[Any]) -> Iterator[Change]:

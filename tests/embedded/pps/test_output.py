@@ -56,6 +56,16 @@ def test_what_is_stored(lab: Any, run: Any, script: str, files: dict[str, str]) 
         ("mkdir d; ln -s .. d/up", "/pfs/out/d/up is a link to a directory above it"),
         ("mkdir a b; ln -s ../b a/l; ln -s ../a b/l", " is a link to a directory above it"),
         ("mkfifo pipe", "/pfs/out/pipe is neither a file nor a directory"),
+        (
+            "rmdir /pfs/out; ln -s /etc /pfs/out",
+            "/pfs/out is no longer the directory that the code was given",
+        ),
+        (
+            "rmdir /pfs/out; ln -s /pfs/data /pfs/out",
+            "/pfs/out is no longer the directory that the code was given",
+        ),
+        ("rmdir /pfs/out", "/pfs/out is no longer the directory that the code was given"),
+        ("rmdir /pfs/out; echo x > /pfs/out", "/pfs/out is no longer the directory that the code was given"),
     ],
 )
 def test_what_is_refused(lab: Any, run: Any, script: str, error: str) -> None:
