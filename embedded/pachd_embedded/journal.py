@@ -20,12 +20,14 @@ class Journal:
         self._lock = threading.Lock()
 
     def record(self, method: str, mutating: bool, code: str) -> None:
-        if self._file is not None:
-            line = {"time": round(time.time(), 3), "method": method, "mutating": mutating, "code": code}
-            with self._lock:
+        line = {"time": round(time.time(), 3), "method": method, "mutating": mutating, "code": code}
+        with self._lock:
+            # A call may outlive the server that it came to.
+            if self._file is not None and not self._file.closed:
                 self._file.write(json.dumps(line) + "\n")
                 self._file.flush()
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
+        with self._lock:
+            if self._file is not None:
+                self._file.close()

@@ -7,6 +7,9 @@ import sqlite3
 from dataclasses import dataclass
 from enum import IntEnum
 
+# Where a repo or pipeline is when no project is named.
+DEFAULT_PROJECT = "default"
+
 USER, META, SPEC = "user", "meta", "spec"
 REPO_TYPES = (USER, META, SPEC)
 
@@ -53,10 +56,11 @@ class Project:
     name: str
     description: str
     created: float
+    defaults: str  # project defaults for pipelines, as JSON
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> Project:
-        return cls(row["id"], row["name"], row["description"], row["created"])
+        return cls(row["id"], row["name"], row["description"], row["created"], row["defaults"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,8 @@ from ..errors import already_exists, failed_precondition, not_found, unknown
 from ..store.db import Database
 from .branches import Branches
 from .lookup import Lookup
-from .model import REPO_TYPES, SPEC, USER, Project, Repo, RepoKey
+from .model import DEFAULT_PROJECT, REPO_TYPES, SPEC, USER, Project, Repo, RepoKey
 from .names import check_project_name, check_repo_name
-
-DEFAULT_PROJECT = "default"
 
 
 class Projects:

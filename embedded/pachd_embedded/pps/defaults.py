@@ -6,11 +6,10 @@ from __future__ import annotations
 import json
 
 from ..errors import invalid_argument
+from ..pfs.model import DEFAULT_PROJECT
 from ..pfs.service import Pfs
 from ..store.db import Database
 from .spec import INITIAL_CLUSTER_DEFAULTS, parse_defaults
-
-DEFAULT_PROJECT = "default"
 
 
 class Defaults:
@@ -32,8 +31,8 @@ class Defaults:
 
     def project(self, name: str) -> str:
         """`{}` also for a project that is not there: whoever creates something in it is told so."""
-        row = self._db.row("SELECT defaults FROM project WHERE name = ?", name)
-        return str(row["defaults"]) if row else "{}"
+        project = self._pfs.lookup.find_project(name)
+        return project.defaults if project else "{}"
 
     def set_project(self, name: str, text: str, dry_run: bool) -> None:
         project = self._pfs.projects.inspect(name)

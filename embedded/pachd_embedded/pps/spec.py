@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pachyderm_sdk.api import pps
 
 from pachd_embedded.errors import PachError, invalid_argument, unknown
+from pachd_embedded.pfs.model import DEFAULT_PROJECT
 from pachd_embedded.pps import gojson, protojson
 from pachd_embedded.pps.inputs import is_set
 from pachd_embedded.pps.json_scanner import ProtoJsonError
@@ -21,7 +22,6 @@ from pachd_embedded.pps.spec_check import static_error
 
 DEFAULT_IMAGE = "ubuntu:20.04"
 DEFAULT_DATUM_TRIES = 3
-DEFAULT_PROJECT = "default"
 
 _BUILT_IN_DEFAULTS: dict[str, Any] = {
     "createPipelineRequest": {

@@ -11,10 +11,8 @@ from betterproto import encode_varint
 from pachyderm_sdk.api import pfs
 
 from ..errors import unknown
-from ..pfs.model import BranchKey, Commit, CommitRef, RepoKey
+from ..pfs.model import DEFAULT_PROJECT, BranchKey, Commit, CommitRef, RepoKey
 from ..pfs.snapshot import FileInfo
-
-DEFAULT_PROJECT = "default"
 
 # What each method gets beside its request; untyped, as gRPC brings no types.
 Context: TypeAlias = grpc.ServicerContext

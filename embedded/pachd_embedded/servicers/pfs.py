@@ -46,8 +46,8 @@ class PfsServicer(FileServicer):
         return _project_info(self._pfs.projects.inspect(_name(request.project)))
 
     def inspect_project_v2(self, request: Any, _: Context) -> Any:
-        info = _project_info(self._pfs.projects.inspect(_name(request.project)))
-        return pfs.InspectProjectV2Response(info=info, defaults_json="{}")
+        project = self._pfs.projects.inspect(_name(request.project))
+        return pfs.InspectProjectV2Response(info=_project_info(project), defaults_json=project.defaults)
 
     def list_project(self, _request: Any, _: Context) -> Iterator[Any]:
         yield from map(_project_info, self._lookup.projects())

@@ -331,6 +331,7 @@ class TestDefaults:
         text = '{ "createPipelineRequest": {"datum_tries": 7, "resourceRequests": {"cpu": 2}} }'
         lab.pps.set_project_defaults(project=project, project_defaults_json=text)
         assert lab.pps.get_project_defaults(project=project).project_defaults_json == text
+        assert lab.pfs.inspect_project_v2(project=project).defaults_json == text
         whole = spec("one", resource_requests={"memory": None})
         answer = create(lab, whole | {"pipeline": {"name": "one", "project": {"name": project.name}}})
         assert answer["datumTries"] == "7"
