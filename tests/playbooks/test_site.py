@@ -175,7 +175,7 @@ def test_changed_settings_restart_the_server_and_keep_its_data(lab: Lab) -> None
 
     run = lab.up(pachyderm_embedded_simulated_gpus=3)
     assert lab.pid() != pid
-    assert run.recap("changed") == 2, run.output  # stopped and started; the lab is as it was
+    assert run.recap("changed") == 1, run.output  # restarted; the lab is as it was
 
 
 def test_real_gpus_are_used_where_there_are_some(lab: Lab, tmp_path: Path) -> None:
@@ -283,7 +283,78 @@ def test_verify_fails_when_the_lab_is_not_as_declared(lab: Lab) -> None:
     assert "repo default/gone is declared and does not exist" in run.text
 
 
-def test_a_file_too_long_to_fetch_is_named(lab: Lab) -> None:
-    run = lab.play(pachyderm_workflow_fetch_max_bytes=100)
+def test_verify_counts_declared_pipelines_only_and_prints_no_spec(lab: Lab) -> None:
+    lab.up()
+    failing = PIPELINES[0] | {
+        "pipeline": {"name": "broken"},
+        "transform": {"cmd": ["sh", "-c", "exit 3"], "env": {"API": "hunter2"}},
+    }
+    created = json.dumps(failing | {"pipeline": {"name": "broken", "project": {"name": "default"}}})
+    lab.client.pps.create_pipeline_v2(create_pipeline_request_json=created)
+    broken = pps.Pipeline(name="broken", project=pfs.Project(name="default"))
+    for info in lab.client.pps.list_job(pipeline=broken):
+        lab.client.pps.inspect_job(job=info.job, wait=True)
+    assert lab.play("playbooks/verify.yml").code == 0
+
+    run = lab.play("playbooks/verify.yml", pachyderm_workflow_pipelines=[*PIPELINES, failing])
     assert run.code != 0
-    assert "copy:/two.bin is longer than 100 bytes" in run.text
+    assert re.search(
+        r"pipeline default/broken is PIPELINE_RUNNING; its newest job [0-9a-f]{32} is JOB_FAILURE ", run.text
+    )
+    assert "hunter2" not in run.output
+    assert not re.search(r" +$", run.output, re.MULTILINE)
+
+
+def test_a_stopped_pipeline_is_named_and_started_when_asked(lab: Lab) -> None:
+    lab.up()
+    lab.client.pps.stop_pipeline(pipeline=COPY)
+    run = lab.play("playbooks/verify.yml")
+    assert run.code != 0
+    assert "pipeline default/copy is stopped; start it: site.yml does so with" in run.text
+    assert "pachyderm_workflow_start=true" in run.text
+    assert lab.up(pachyderm_workflow_start=True).recap("changed") == 1
+    assert lab.play("playbooks/verify.yml").code == 0
+
+
+def test_two_servers_in_one_inventory_are_predicted_each_for_itself(lab: Lab) -> None:
+    inventory = lab.directory / "hosts.yml"
+    machines = {}
+    for name in ("up", "down"):
+        address = f"127.0.0.1:{free_port()}"
+        machines[name] = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "pachyderm_embedded_data_dir": str(lab.pachd if name == "up" else lab.directory / name),
+            "pachyderm_embedded_address": address,
+            "pachyderm_workflow_pachd_address": f"grpc://{address}",
+            "pachyderm_workflow_repos": [{"name": f"of-{name}"}],
+            "pachyderm_workflow_data": [{"src": str(lab.data), "repo": f"of-{name}"}],
+        }
+    hosts: dict[str, Any] = {"hosts": dict.fromkeys(machines)}
+    groups = {"all": {"hosts": machines}, "pachyderm_embedded": hosts, "workflow": hosts}
+    inventory.write_text(json.dumps(groups))
+    lab.variables = {}
+    arguments = ("--inventory", str(inventory))
+    assert lab.play("playbooks/pachyderm.yml", *arguments, "--limit", "up").code == 0
+    run = lab.play("site.yml", *arguments, "--check")
+    assert run.code == 0, run.output
+    assert "would create repo default/of-down" in run.text
+    assert "would create repo default/of-up" not in run.text
+    assert re.search(r"changed: \[up\]", run.output)
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        (
+            {"pachyderm_workflow_fetch": [{"repo": "copy", "dest": "out"}]},
+            "pachyderm_workflow_fetch: dest: out",
+        ),
+        ({"pachyderm_workflow_data": [{"repo": "data", "src": "in"}]}, "pachyderm_workflow_data: src: in"),
+        ({"pachyderm_workflow_pipelines": [{"src": "p.yml"}]}, "pachyderm_workflow_pipelines: src: p.yml"),
+    ],
+)
+def test_relative_paths_are_refused(lab: Lab, variables: dict[str, Any], message: str) -> None:
+    run = lab.play("--check", "site.yml", **variables)
+    assert run.code != 0
+    assert f"{message}: give the whole path" in run.text
