@@ -140,7 +140,7 @@ class TestCreate:
         before = [str(info.repo) for info in lab.pfs.list_repo(type="")]
         name = lab.name("pipe")
         with refused(code, text):
-            create(lab, spec(name, before and "none", **changes))
+            create(lab, spec(name, "none", **changes))
         assert [str(info.repo) for info in lab.pfs.list_repo(type="")] == before
 
     @pytest.mark.parametrize("text", ["", "no json", "[]"])
