@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -24,11 +25,13 @@ _MAX_MESSAGE_BYTES = 20 * 1024**2
 # pachd answers this, now and then, when several clients start commits at the same time; a retry works.
 _ROLLBACK = "commit unexpectedly resulted in rollback"
 _ATTEMPTS = 4
+# What gRPC itself answers for a method that a server does not have; any other text is the server's own.
+_UNKNOWN_METHOD = re.compile(r"method not found|unknown (method|service)", re.IGNORECASE)
 _READS = ("Inspect", "List", "Get", "Glob", "Walk")
 
 
 class Pachd:
-    """An open connection. `pfs` and `pps` are the SDK's stubs; their errors are PachdError.
+    """An open connection. `admin`, `pfs` and `pps` are the SDK's stubs; their errors are PachdError.
 
     Use it as a context manager; entering waits up to `timeout` seconds for pachd to answer.
     """
@@ -37,6 +40,7 @@ class Pachd:
         self.options = options
         self._channel = _open_channel(options)
         self.calls = _Calls(self._channel, options)
+        self.admin = sdk().admin.ApiStub(self.calls)
         self.pfs = sdk().pfs.ApiStub(self.calls)
         self.pps = sdk().pps.ApiStub(self.calls)
 
@@ -55,13 +59,13 @@ class Pachd:
 
     @contextlib.contextmanager
     def deadline(self, seconds: float) -> Iterator[None]:
-        """Calls inside the block may take `seconds` each, in place of the options' timeout."""
-        before = self.calls.seconds
-        self.calls.seconds = seconds
+        """Calls inside the block, also those that stream, may take `seconds` each and no more."""
+        before = self.calls.seconds, self.calls.stream_seconds
+        self.calls.seconds = self.calls.stream_seconds = seconds
         try:
             yield
         finally:
-            self.calls.seconds = before
+            self.calls.seconds, self.calls.stream_seconds = before
 
     def _reach(self) -> None:
         """Asks for the version until pachd answers. Raises PachydermError after the timeout."""
@@ -95,6 +99,7 @@ class _Calls:
         self._address = options.address
         self._metadata = [("authn-token", options.auth_token)] if options.auth_token else []
         self.seconds = options.timeout
+        self.stream_seconds = max(options.timeout, _STREAM_SECONDS)
 
     def unary_unary(self, method: str, **codec: Any) -> Callable[[Any], Any]:
         return functools.partial(self._unary, method, self._channel.unary_unary(method, **codec))
@@ -109,11 +114,6 @@ class _Calls:
         """Of the SDK's stubs only; no module calls a method of this kind."""
         return self._channel.stream_stream(method, **codec)
 
-    def _unary(self, method: str, call: Any, request: Any) -> Any:
-        def once() -> Any:
-            return call(request, timeout=self.seconds, metadata=self._metadata)
-
-        return self._retried(method, once)
     def receive(
         self, method: str, take: Callable[[Iterator[Any]], None], seconds: float, **codec: Any
     ) -> Callable[[Any], None]:
@@ -128,12 +128,17 @@ class _Calls:
 
         return send
 
+    def _unary(self, method: str, call: Any, request: Any) -> Any:
+        def once() -> Any:
+            return call(request, timeout=self.seconds, metadata=self._metadata)
+
+        return self._retried(method, once)
 
     def _stream(self, method: str, call: Any, request: Any) -> Iterator[Any]:
         """The whole answer is read before the first item is handed out, so that a retry repeats nothing."""
 
         def once() -> list[Any]:
-            return list(call(request, timeout=max(self.seconds, _STREAM_SECONDS), metadata=self._metadata))
+            return list(call(request, timeout=self.stream_seconds, metadata=self._metadata))
 
         yield from self._retried(method, once)
 
@@ -170,7 +175,7 @@ class _Calls:
             )
         elif code == "UNAUTHENTICATED":
             message = f"pachd at {self._address} wants another auth_token: {text}"
-        elif code == "UNIMPLEMENTED":
+        elif code == "UNIMPLEMENTED" and (not text or _UNKNOWN_METHOD.search(text)):
             message = f"pachd at {self._address} does not know {method}: {text}"
         return PachdError(code, one_line(text), message)
 

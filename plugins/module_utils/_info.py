@@ -15,6 +15,7 @@ from ._jobs import iso, job_values, state_name
 from ._names import branch_name, pipeline_name, project_name, repo_name
 from ._plan import Outcome
 from ._sdk import sdk
+from ._spec_env import hide_env
 from ._spec_normal import normal
 from ._wire import RemoteFile, read_file_info
 
@@ -140,7 +141,9 @@ def _pipelines(pachd: Pachd, query: Query) -> Values:
             "last_job_state": state_name(pps.JobState, info.last_job_state),
             "workers_requested": info.details.workers_requested,
             "workers_available": info.details.workers_available,
-            "spec": normal(json.loads(info.effective_spec_json or "{}"), info.pipeline.project.name),
+            "spec": hide_env(
+                normal(json.loads(info.effective_spec_json or "{}"), info.pipeline.project.name)
+            ),
         }
         for info in pachd.pps.list_pipeline(details=True, projects=_project_messages(query))
         if query.pipeline in (None, info.pipeline.name)

@@ -54,6 +54,7 @@ class ConnectionOptions:
         """Reads the options of CONNECTION_SPEC. Raises PachydermError for a bad address, file or time."""
         address = params["pachd_address"]
         target, tls = parse_address(address)
+        _check_token(params["auth_token"])
         timeout = params["timeout"]
         if timeout <= 0:
             raise PachydermError(f"timeout: must be more than 0 seconds, not {timeout:g}")
@@ -79,6 +80,10 @@ def parse_address(address: str) -> tuple[str, bool]:
 
     The schemes are those of Pachyderm's own clients. Raises PachydermError.
     """
+    if not address.strip():
+        raise PachydermError(
+            "pachd_address: is empty; give an address such as grpc://127.0.0.1:30650, or leave it out"
+        )
     url = urlsplit(address if "://" in address else f"grpc://{address}")
     if url.scheme not in _PLAIN_SCHEMES + _TLS_SCHEMES:
         raise PachydermError(
@@ -93,6 +98,15 @@ def parse_address(address: str) -> tuple[str, bool]:
         raise PachydermError(f"pachd_address: {address}: must be only a scheme, a host and a port")
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return f"{host}:{port}", url.scheme in _TLS_SCHEMES
+
+
+def _check_token(token: str | None) -> None:
+    """gRPC sends printable ASCII only, and its own error would show the token."""
+    if token and not (token.isascii() and token.isprintable()):
+        raise PachydermError(
+            "auth_token: holds a line break or another character that is not printable ASCII;"
+            " give the token alone"
+        )
 
 
 def _read_ca_cert(path: str | None) -> bytes | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ._errors import PachydermError
 from ._plan import Action, Plan
-from ._spec_normal import without_secrets
+from ._spec_env import hide_env
 
 Spec = dict[str, Any]
 Key = tuple[str, str]  # (project, name) of a pipeline, and of the repo that it writes into
@@ -40,7 +40,11 @@ class Pipeline:
 
 @dataclass(frozen=True, slots=True)
 class ActualPipeline:
-    """A pipeline as pachd has it; `spec` in the one form of _spec_normal."""
+    """A pipeline as pachd has it; `spec` in the one form of _spec_normal.
+
+    `provenance` are the branches that its output branch is made from, `lost` those that are not among them
+    although the spec reads them. Both are empty for a pipeline that is stopped.
+    """
 
     spec: Spec
     inputs: tuple[Key, ...]
@@ -49,6 +53,12 @@ class ActualPipeline:
     state: str
     reason: str
     is_transform: bool = True
+    provenance: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    @property
+    def output_branch(self) -> str:
+        return str(self.spec.get("outputBranch", "master"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +127,44 @@ def plan_pipelines(
         if spec is None and known is not None:
             spec = known.spec
         actions += _writes(pipeline, known, spec or {}, target)
-    return Plan(tuple(actions), tuple(note for pipeline in declared for note in pipeline.notes))
+    notes = [note for pipeline in declared for note in (*pipeline.notes, *_lost(pipeline, actual, target))]
+    return Plan(tuple(actions), tuple(notes))
+
+
+def _lost(pipeline: Pipeline, actual: Mapping[Key, ActualPipeline], target: Target) -> list[str]:
+    """A text for a pipeline that would get no more jobs, because an input repo was deleted with force."""
+    known = actual.get(pipeline.key)
+    if known is None or not known.lost or target.state == "stopped":
+        return []
+    remedy = (
+        "; declare its spec, or stop and start it" if pipeline.spec is None else "; the pipeline is updated"
+    )
+    output = f"{pipeline.label}@{known.output_branch}"
+    return [f"pipeline {pipeline.label}: provenance of {output} lost {', '.join(known.lost)}{remedy}"]
 
 
 def _writes(pipeline: Pipeline, known: ActualPipeline | None, spec: Spec, target: Target) -> list[Action]:
     stopped = known.stopped if known else False
-    before = _shown(known.spec, stopped) if known else None
+    old = known.spec if known else None
+    before = _shown(old, stopped) if old is not None else None
     actions = []
-    if known is None or spec != known.spec:
+    # The same spec again makes pachd connect the output branch anew.
+    lost = known.lost if known and pipeline.spec is not None and target.state != "stopped" else ()
+    if known is None or spec != old or lost:
         verb = "update" if known else "create"
         # An update leaves a stopped pipeline stopped.
-        actions.append(Action(verb, "pipeline", pipeline.label, before, _shown(spec, stopped), pipeline))
-        before = _shown(spec, stopped)
+        after = _shown(spec, stopped, old)
+        if known and before is not None and lost and spec == old:
+            before["provenance"] = list(known.provenance)
+            after["provenance"] = sorted({*known.provenance, *lost})
+        actions.append(Action(verb, "pipeline", pipeline.label, before, after, pipeline))
+        before = after
     if target.state == "stopped" and not stopped:
-        actions.append(Action("stop", "pipeline", pipeline.label, before, _shown(spec, True), pipeline))
+        after = _shown(spec, True, old)
+        actions.append(Action("stop", "pipeline", pipeline.label, before, after, pipeline))
     if target.state == "started" and stopped:
-        actions.append(Action("start", "pipeline", pipeline.label, before, _shown(spec, False), pipeline))
+        after = _shown(spec, False, old)
+        actions.append(Action("start", "pipeline", pipeline.label, before, after, pipeline))
     return actions
 
 
@@ -153,5 +185,5 @@ def _deletes(declared: Sequence[Pipeline], actual: Mapping[Key, ActualPipeline],
     ]
 
 
-def _shown(spec: Spec, stopped: bool) -> dict[str, Any]:
-    return {"spec": without_secrets(spec), "stopped": stopped}
+def _shown(spec: Spec, stopped: bool, old: Spec | None = None) -> dict[str, Any]:
+    return {"spec": hide_env(spec, old), "stopped": stopped}

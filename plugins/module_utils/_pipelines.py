@@ -3,29 +3,27 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
-import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ._connection import Pachd
-from ._errors import PachdError, PachydermError, first_few, one_line
-from ._jobs import state_name, wait_for_job
+from ._errors import PachdError, PachydermError, first_few
+from ._jobs import wait_for_job
 from ._names import pipeline_name, project_name
 from ._pipeline_plan import ActualPipeline, Key, Pipeline, Spec, Target, check_inputs, ordered, plan_pipelines
+from ._pipeline_reads import check_gpus, effective_spec, input_repos, read_pipelines
 from ._plan import Action, Outcome, Plan, refuse_twice
 from ._projects import read_projects
 from ._repos import read_repos
 from ._sdk import sdk
 from ._spec_1x import convert, plain
+from ._spec_env import forget_env
 from ._spec_file import load_specs
-from ._spec_normal import normal, pfs_inputs
-
-_PROTO_ERROR = re.compile(r"proto:\s*(?:syntax error\s*)?(?:\(line 1:(?P<column>\d+)\):)?\s*(?P<problem>.+)$")
-_UNKNOWN_FIELD = re.compile(r'unknown field "(?P<name>[^"]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,14 @@ class Task:
 
 
 def parse_task(params: Mapping[str, Any]) -> Task:
-    """Reads options and spec files. Raises PachydermError."""
+    """Reads options and spec files. Raises PachydermError.
+
+    In `params` the values of transform.env are overwritten, since Ansible prints options again.
+    """
+    given = copy.deepcopy(dict(params))
+    for spec in (params["pipeline"], *(params["pipelines"] or ())):
+        forget_env(spec)
+    params = given
     target = Target(params["state"], params["reprocess"], params["force"])
     found = [_pipeline(spec, where, params["project"], target) for spec, where in _specs(params)]
     if problem := refuse_twice("pipeline", [p.label for p in found], "pipelines"):
@@ -97,35 +102,31 @@ def _pipeline(item: Spec, where: str, project: str, target: Target) -> Pipeline:
         project=project_name(named["name"], f"{where}: pipeline.project.name"),
         name=pipeline_name(ident["name"], f"{where}: pipeline.name"),
         spec=spec,
-        inputs=_input_repos(spec.get("input"), named["name"]),
+        inputs=input_repos(spec.get("input"), named["name"]),
         where=where,
         notes=tuple(notes),
     )
 
 
-def _input_repos(value: Any, project: str) -> tuple[Key, ...]:
-    repos = ((str(pfs.get("project") or project), str(pfs.get("repo") or "")) for pfs in pfs_inputs(value))
-    return tuple(dict.fromkeys(key for key in repos if key[1]))
-
-
 def run_task(pachd: Pachd, task: Task, check_mode: bool) -> Outcome:
     """Brings the pipelines about and waits for their jobs; in check mode it only says what it would write."""
-    actual = read_pipelines(pachd)
+    # Repos first: a pipeline made between the two reads would seem to be a repo in the way of itself.
+    repos = {} if task.target.state == "absent" else read_repos(pachd)
+    actual = read_pipelines(pachd, task.pipelines)
     warnings: list[str] = []
     wanted: dict[Key, Spec] = {}
     if task.target.state != "absent":
         projects = read_projects(pachd)
-        warnings = _missing(pachd, task, projects, actual, check_mode)
+        warnings = _missing(task, projects, repos, actual, check_mode)
         for pipeline in task.pipelines:
             if pipeline.spec is not None:
-                wanted[pipeline.key] = _wanted(pachd, pipeline, pipeline.project in projects)
+                wanted[pipeline.key] = effective_spec(pachd, pipeline, pipeline.project in projects)
+        check_gpus(pachd, task.pipelines, wanted)
     plan = plan_pipelines(task.pipelines, actual, wanted, task.target)
+    if not check_mode and plan.changed:
+        plan = _carry_out(pachd, task, plan, wanted)
+        actual = read_pipelines(pachd, ())
     outcome = Outcome(plan, {}, warnings)
-    if not check_mode:
-        for action in plan.actions:
-            _apply(pachd, action, task.target)
-        if plan.changed:
-            actual = read_pipelines(pachd)
     outcome.values["pipelines"] = [_values(p, actual.get(p.key), plan) for p in task.pipelines]
     outcome.values["jobs"] = []
     if task.wait_timeout is not None and not check_mode:
@@ -133,30 +134,30 @@ def run_task(pachd: Pachd, task: Task, check_mode: bool) -> Outcome:
     return outcome
 
 
-def read_pipelines(pachd: Pachd) -> dict[Key, ActualPipeline]:
-    """Every pipeline, in one call."""
-    pps = sdk().pps
-    transform = pps.PipelineInfoPipelineType.PIPELINE_TYPE_TRANSFORM.value
-    found = {}
-    for info in pachd.pps.list_pipeline(details=True):
-        project = info.pipeline.project.name
-        spec = normal(json.loads(info.effective_spec_json or "{}"), project)
-        found[project, info.pipeline.name] = ActualPipeline(
-            spec=spec,
-            inputs=_input_repos(spec.get("input"), project),
-            version=info.version,
-            stopped=info.stopped,
-            state=state_name(pps.PipelineState, info.state),
-            reason=info.reason,
-            is_transform=info.type == transform,
-        )
-    return found
+def _carry_out(pachd: Pachd, task: Task, plan: Plan, wanted: Mapping[Key, Spec]) -> Plan:
+    """Does what is planned, and returns what was done.
+
+    A pipeline that somebody else made meanwhile is compared anew, once.
+    """
+    done: list[Action] = []
+    for again in (True, False):
+        try:
+            for action in plan.actions:
+                _apply(pachd, action, task.target)
+                done.append(action)
+            break
+        except PachdError as error:
+            if not again:
+                raise PachydermError(f"somebody else changes the same pipelines: {error}") from error
+            actual = read_pipelines(pachd, task.pipelines)
+            plan = plan_pipelines(task.pipelines, actual, wanted, task.target)
+    return Plan(tuple(done), plan.warnings)
 
 
 def _missing(
-    pachd: Pachd,
     task: Task,
     projects: Mapping[str, str],
+    repos: Collection[Key],
     actual: Mapping[Key, ActualPipeline],
     check_mode: bool,
 ) -> list[str]:
@@ -170,7 +171,6 @@ def _missing(
         for p in task.pipelines
         if p.spec is not None and p.project not in projects
     ]
-    repos = read_repos(pachd)
     problems += check_inputs([p for p in task.pipelines if p.spec is not None], repos)
     if problems and not check_mode:
         raise PachydermError(f"{first_few(problems)}; create it first")
@@ -183,45 +183,8 @@ def _missing(
     return [f"{problem} yet" for problem in problems]
 
 
-def _wanted(pachd: Pachd, pipeline: Pipeline, project_exists: bool) -> Spec:
-    """The spec that pachd would give the pipeline, defaults and all, by a dry run."""
-    if not project_exists:
-        return normal(pipeline.spec or {}, pipeline.project)
-    text = json.dumps(pipeline.spec)
-    try:
-        answer = pachd.pps.create_pipeline_v2(create_pipeline_request_json=text, dry_run=True, update=True)
-    except PachdError as error:
-        raise _refused(pipeline, text, error) from error
-    return normal(json.loads(answer.effective_create_pipeline_request_json), pipeline.project)
-
-
-def _refused(pipeline: Pipeline, text: str, error: PachdError) -> PachydermError:
-    """pachd's text holds the whole spec; what a user needs is the field."""
-    problem = one_line(str(error))
-    if found := _PROTO_ERROR.search(problem):
-        problem = found["problem"]
-        if unknown := _UNKNOWN_FIELD.search(problem):
-            paths = ", ".join(_paths(pipeline.spec or {}, unknown["name"], ""))
-            problem = f'unknown field "{unknown["name"]}"' + (f" ({paths})" if paths else "")
-        elif found["column"]:
-            at = int(found["column"])
-            problem += f", near {text[max(0, at - 30) : at + 10]}"
-    return PachydermError(f"{pipeline.where}: pipeline {pipeline.label}: {problem}")
-
-
-def _paths(value: Any, name: str, prefix: str) -> Iterator[str]:
-    """Where in a spec a field of this name is."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == name:
-                yield f"{prefix}{key}"
-            yield from _paths(inner, name, f"{prefix}{key}.")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _paths(item, name, f"{prefix.removesuffix('.')}[{index}].")
-
-
 def _apply(pachd: Pachd, action: Action, target: Target) -> None:
+    """One call. Raises PachdError if somebody else has made the pipeline meanwhile, else PachydermError."""
     pipeline: Pipeline = action.item
     message = sdk().pps.Pipeline(name=pipeline.name, project=sdk().pfs.Project(name=pipeline.project))
     try:
@@ -239,6 +202,8 @@ def _apply(pachd: Pachd, action: Action, target: Target) -> None:
                 reprocess=is_update and target.reprocess,
             )
     except PachdError as error:
+        if action.verb == "create" and error.code == "ALREADY_EXISTS":
+            raise
         where = f"{pipeline.where}: pipeline {pipeline.label}"
         raise PachydermError(f"{where}: cannot {action.verb} it: {error}") from error
 

@@ -18,6 +18,7 @@ class Sdk:
     """The modules of gRPC and of the SDK that hold messages and stubs."""
 
     grpc: ModuleType
+    admin: ModuleType
     pfs: ModuleType
     pps: ModuleType
     version: ModuleType
@@ -28,7 +29,7 @@ def sdk() -> Sdk:
     """Imports the SDK on the first call. Raises LibraryMissingError."""
     try:
         import grpc
-        from pachyderm_sdk.api import pfs, pps, version
+        from pachyderm_sdk.api import admin, pfs, pps, version
     except ImportError as error:
         raise LibraryMissingError("pachyderm-sdk", str(error)) from error
-    return Sdk(grpc=grpc, pfs=pfs, pps=pps, version=version)
+    return Sdk(grpc=grpc, admin=admin, pfs=pfs, pps=pps, version=version)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime
 import functools
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +22,11 @@ Spec = dict[str, Any]
 # Flags of a request, and what pachd fills in itself: no part of what a pipeline is.
 NOT_SPEC = ("update", "reprocess", "dryRun", "specCommit")
 
-_SECRET_NAME = re.compile(r"pass|secret|token|credential|_key|^key", re.IGNORECASE)
-_INTEGERS = ("int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64")
+INTEGERS = ("int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64")
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class Field:
     """A field of a message: its name in JSON, its type in protobuf, and what its values are."""
 
     name: str
@@ -69,17 +67,8 @@ def pfs_inputs(value: Any) -> Iterator[Spec]:
             yield from pfs_inputs(item)
 
 
-def without_secrets(spec: Mapping[str, Any]) -> Spec:
-    """The spec as a diff may show it: the values of variables whose name speaks of a secret are hidden."""
-    transform = spec.get("transform")
-    if not isinstance(transform, dict) or not isinstance(transform.get("env"), dict):
-        return dict(spec)
-    env = {k: "(hidden)" if _SECRET_NAME.search(k) else v for k, v in transform["env"].items()}
-    return {**spec, "transform": {**transform, "env": env}}
-
-
 @functools.cache
-def _fields(message: Any) -> dict[str, _Field]:
+def fields_of(message: Any) -> dict[str, Field]:
     """The fields of a message class by their plain name."""
     about = message()._betterproto
     found = {}
@@ -87,7 +76,7 @@ def _fields(message: Any) -> dict[str, _Field]:
         repeated = about.default_gen[name] is list
         has_presence = meta.proto_type == "message" or bool(meta.wraps) or meta.optional or bool(meta.group)
         of = about.cls_by_field.get(name)
-        found[plain(name)] = _Field(_json_name(name), meta.proto_type, repeated, has_presence, of)
+        found[plain(name)] = Field(_json_name(name), meta.proto_type, repeated, has_presence, of)
     return found
 
 
@@ -101,7 +90,7 @@ def _json_name(name: str) -> str:
 def _message(value: Any, message: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
-    fields = _fields(message)
+    fields = fields_of(message)
     whole: Spec = {}
     for key, raw in value.items():
         field = fields.get(plain(key))
@@ -114,20 +103,20 @@ def _message(value: Any, message: Any) -> Any:
     return whole
 
 
-def _field_value(raw: Any, field: _Field) -> Any:
+def _field_value(raw: Any, field: Field) -> Any:
     if field.repeated and isinstance(raw, list):
         return [_single(item, field) for item in raw]
     return _single(raw, field)
 
 
-def _single(raw: Any, field: _Field) -> Any:
+def _single(raw: Any, field: Field) -> Any:
     if field.kind == "message" and field.of is datetime.timedelta:
         return _attempt(raw, lambda text: float(text.removesuffix("s")))
     if field.kind == "message" and field.of is int:
         return _attempt(raw, int)
     if field.kind == "message" and isinstance(raw, Mapping):
         return _message(raw, field.of)
-    if field.kind in _INTEGERS:
+    if field.kind in INTEGERS:
         return _attempt(raw, int)
     if field.kind == "float":
         # pachd keeps 32 bits of it: 0.01 comes back as 0.009999999776482582.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pachyderm_pipeline: specs compared, jobs waited for, and failures told as they are."""
+"""pachyderm_pipeline: specs compared, files read, and bad ones told as they are."""
 
 from __future__ import annotations
 
@@ -10,39 +10,14 @@ from typing import Any
 import pytest
 
 from .conftest import Lab
+from .pipelines import gpus, lab_with_data, run, spec, verbs
 
 TIMEOUT = 60
 
 
-def spec(name: str = "p", repo: str = "data", script: str = "true", **fields: Any) -> dict[str, Any]:
-    return {
-        "pipeline": {"name": name},
-        "input": {"pfs": {"repo": repo, "glob": "/*"}},
-        "transform": {"cmd": ["sh"], "stdin": [script]},
-        **fields,
-    }
-
-
 @pytest.fixture
 def data(lab: Lab) -> Lab:
-    """A lab with two repos, of which data holds two files."""
-    lab.run("repo", repos=[{"name": "data"}, {"name": "taken"}])
-    lab.put("/a", b"a")
-    lab.put("/b", b"b")
-    return lab
-
-
-def run(lab: Lab, **options: Any) -> dict[str, Any]:
-    """A run after its check-mode twin, which must predict the same actions and diff."""
-    predicted = lab.run("pipeline", check=True, **options)
-    result = lab.run("pipeline", **options)
-    for key in ("changed", "actions", "diff"):
-        assert predicted.get(key) == result.get(key), key
-    return result
-
-
-def verbs(result: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(action["action"], action["name"]) for action in result["actions"]]
+    return lab_with_data(lab)
 
 
 def test_create_then_nothing(data: Lab) -> None:
@@ -121,18 +96,6 @@ def datums(processed: int = 0, skipped: int = 0, failed: int = 0) -> dict[str, i
     return {"processed": processed, "skipped": skipped, "failed": failed, "recovered": 0, "total": total}
 
 
-def test_diff_shows_the_field_and_hides_secrets(data: Lab) -> None:
-    def with_env(word: str) -> dict[str, Any]:
-        return spec(transform={"cmd": ["true"], "env": {"DB_PASSWORD": word, "WORD": word}})
-
-    run(data, pipeline=with_env("first"))
-    result = run(data, pipeline=with_env("second"))
-    before = result["diff"]["before"]["pipeline default/p"]["spec"]["transform"]["env"]
-    after = result["diff"]["after"]["pipeline default/p"]["spec"]["transform"]["env"]
-    assert before == {"DB_PASSWORD": "(hidden)", "WORD": "first"}
-    assert after == {"DB_PASSWORD": "(hidden)", "WORD": "second"}
-
-
 def test_started_stopped_absent(data: Lab) -> None:
     assert verbs(run(data, pipeline=spec(), state="stopped")) == [
         ("create", "default/p"),
@@ -208,7 +171,17 @@ def test_missing_project(data: Lab) -> None:
         ({"bogus": 1}, 'pipeline: pipeline default/p: unknown field "bogus" (bogus)'),
         ({"input": {"pfs": {"repo": "data", "globb": "/"}}}, 'unknown field "globb" (input.pfs.globb)'),
         ({"input": {"pfs": {"repo": "data"}}}, "input must specify a glob"),
-        ({"datum_tries": "many"}, "many"),
+        ({"datum_tries": "many"}, "datum_tries: must be a whole number, not 'many'"),
+        ({"transform": {"cmd": "true"}}, "pipeline: pipeline default/p: transform.cmd: must be a list"),
+        ({"datum_timeout": 30}, 'datum_timeout: must be a text of seconds such as "30s", not 30'),
+        ({"resource_limits": gpus(0)}, "resource_limits.gpu.number: must be at least 1, not 0; leave gpu"),
+        ({"resource_limits": gpus(-1)}, "resource_limits.gpu.number: must be at least 1, not -1"),
+        ({"resource_requests": gpus("0")}, "resource_requests.gpu.number: must be at least 1, not 0"),
+        (
+            {"resourceLimits": gpus("3")},
+            "pipeline: pipeline default/p: resource_limits.gpu.number: asks for 3 GPUs for each worker,"
+            " and there are 2 in all; ask for fewer",
+        ),
         ({"pipeline": {"name": "p-"}}, 'pipeline name "p-": must end with a letter or a digit'),
         ({"pipeline": {"name": "p" * 52}}, "1 characters longer than the 51 that are allowed"),
         ({"pipeline": {}}, "pipeline: pipeline.name: is required"),
@@ -274,37 +247,3 @@ def test_tutorial_of_1x_runs(data: Lab) -> None:
     ]
     assert data.files("gpu")["/logs.txt"].strip()
     assert not run(data, pipeline=old)["changed"]
-
-
-def test_failed_job_is_told_with_its_log(data: Lab) -> None:
-    script = "echo to stdout; echo the disk is on fire >&2; exit 3"
-    options = {"pipeline": spec(script=script, datum_tries=1), "wait": True, "wait_timeout": TIMEOUT}
-    failed = data.run("pipeline", **options)
-    assert failed["failed"]
-    assert failed["changed"]
-    assert "JOB_FAILURE: datum " in failed["msg"]
-    assert "the disk is on fire" in failed["msg"]
-    assert "exit status 3" in failed["msg"]
-    assert failed["jobs"][-1]["datums"]["failed"] == 2
-    assert "the disk is on fire" in failed["jobs"][-1]["logs"]
-    # Nothing to change, and yet nothing to rely on.
-    again = data.run("pipeline", **options)
-    assert again["failed"]
-    assert not again["changed"]
-    assert not data.run("pipeline", pipeline=options["pipeline"]).get("failed")
-
-
-def test_upstream_failure_is_reported_first(data: Lab) -> None:
-    specs = [spec("b", "a"), spec("a", script="exit 1", datum_tries=1)]
-    failed = data.run("pipeline", pipelines=specs, wait=True, wait_timeout=TIMEOUT)
-    assert "pipeline default/a: job " in failed["msg"]
-    unrunnable = data.run("pipeline", name="b", state="started", wait=True, wait_timeout=TIMEOUT)
-    assert "ended in JOB_UNRUNNABLE: unrunnable because" in unrunnable["msg"]
-
-
-def test_more_gpus_than_there_are(data: Lab) -> None:
-    limits = {"gpu": {"type": "nvidia.com/gpu", "number": 3}}
-    result = data.run("pipeline", pipeline=spec(resource_limits=limits), wait=True, wait_timeout=2)
-    assert "is still JOB_CREATED at the end of wait_timeout" in result["msg"]
-    assert "PIPELINE_CRASHING" in result["msg"]
-    assert "Insufficient nvidia.com/gpu" in result["msg"]

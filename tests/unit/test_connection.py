@@ -22,6 +22,7 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._errors import (
     PachdError,
     PachydermError,
 )
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._jobs import wait_for_job
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._options import ConnectionOptions
 
 Answer = Callable[[grpc.ServicerContext], Any]
@@ -119,7 +120,13 @@ def test_unavailable_is_tried_again_for_reads_only(server: Server, method: str, 
     [
         (grpc.StatusCode.NOT_FOUND, "repo default/r\n  not found", "repo default/r not found"),
         (grpc.StatusCode.UNAUTHENTICATED, "no authentication token", "wants another auth_token: no auth"),
-        (grpc.StatusCode.UNIMPLEMENTED, "what?", "does not know /pfs_v2.API/InspectRepo: what?"),
+        (grpc.StatusCode.UNIMPLEMENTED, "Method not found!", "does not know /pfs_v2.API/InspectRepo: Method"),
+        (
+            grpc.StatusCode.UNIMPLEMENTED,
+            "unknown service pfs_v2.API",
+            "does not know /pfs_v2.API/InspectRepo",
+        ),
+        (grpc.StatusCode.UNIMPLEMENTED, "", "does not know /pfs_v2.API/InspectRepo"),
     ],
 )
 def test_errors_are_one_line(server: Server, code: grpc.StatusCode, text: str, message: str) -> None:
@@ -131,11 +138,27 @@ def test_errors_are_one_line(server: Server, code: grpc.StatusCode, text: str, m
     assert "\n" not in str(error.value)
 
 
+def test_what_a_server_says_that_it_does_not_do_is_told_as_it_is(server: Server) -> None:
+    server.answers["InspectRepo"] = [fails(grpc.StatusCode.UNIMPLEMENTED, "this pachd runs no spouts")]
+    with Pachd(options(server.port)) as pachd, pytest.raises(PachdError) as error:
+        pachd.pfs.inspect_repo(repo=pfs.Repo(name="r"))
+    assert str(error.value) == "this pachd runs no spouts"
+
+
 def test_call_that_is_not_answered_ends(server: Server) -> None:
     server.answers["CreateRepo"] = [lambda _context: server.stop.wait(30)]
     with Pachd(options(server.port, timeout=0.5)) as pachd, pytest.raises(PachdError) as error:
         pachd.pfs.create_repo(repo=pfs.Repo(name="r"))
     assert "did not answer /pfs_v2.API/CreateRepo in time" in str(error.value)
+
+
+def test_wait_for_a_job_ends_when_nobody_answers(server: Server) -> None:
+    server.answers["ListJob"] = [lambda _context: server.stop.wait(30)] * 9
+    start = time.monotonic()
+    with Pachd(options(server.port, timeout=0.5)) as pachd, pytest.raises(PachydermError) as error:
+        wait_for_job(pachd, "default", "p", time.monotonic() + 60)
+    assert time.monotonic() - start < 10
+    assert "pipeline default/p: waiting for a job: no answer within timeout, 0.5 s" in str(error.value)
 
 
 def test_server_that_comes_up_late_is_waited_for(server: Server) -> None:

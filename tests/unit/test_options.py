@@ -40,6 +40,8 @@ def test_addresses(address: str, target: str, tls: bool) -> None:
         ("grpc://pachd:99999", "pachd_address: grpc://pachd:99999: Port out of range"),
         ("grpc://pachd:1/path", "must be only a scheme, a host and a port"),
         ("grpc://user@pachd", "must be only a scheme, a host and a port"),
+        ("", "pachd_address: is empty; give an address such as grpc://127.0.0.1:30650"),
+        ("  ", "pachd_address: is empty; give an address such as grpc://127.0.0.1:30650"),
         ("grpc://:30650", "must be only a scheme, a host and a port"),
     ],
 )
@@ -58,6 +60,14 @@ def test_token_is_not_in_the_text_of_options() -> None:
     options = parse(auth_token="hush")
     assert options.auth_token == "hush"
     assert "hush" not in repr(options)
+
+
+@pytest.mark.parametrize("token", ["hush\n", "hush\u00fc", "hu\x00sh"])
+def test_token_that_grpc_cannot_send(token: str) -> None:
+    with pytest.raises(PachydermError) as error:
+        parse(auth_token=token)
+    assert str(error.value).startswith("auth_token: holds a line break or another character")
+    assert "hu" not in str(error.value)
 
 
 def test_bad_certificate_and_timeout(tmp_path: Path) -> None:
