@@ -49,7 +49,7 @@ class LocalFile:
         same = (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
         if not same or count != after.st_size:
             raise PachydermError(
-                f"{self.source}: was changed while it was read; nothing was committed, run again"
+                f"{self.source}: was changed while it was read; run again when nobody writes to it"
             )
 
 

@@ -135,7 +135,7 @@ def plan_sync(
 
 
 def refuse_overlaps(syncs: Sequence[Sync], trees: Sequence[Sequence[LocalFile]]) -> None:
-    """Raises PachydermError where two syncs would undo each other at each run."""
+    """Raises PachydermError where two syncs would undo each other at each run, or cannot both be there."""
     owners: dict[tuple[str, str], int] = {}
     for index, (sync, tree) in enumerate(zip(syncs, trees, strict=True)):
         for file in tree:
@@ -144,6 +144,7 @@ def refuse_overlaps(syncs: Sequence[Sync], trees: Sequence[Sequence[LocalFile]])
                 raise PachydermError(
                     f"syncs[{index}]: {file.path} of {sync.label} is written by syncs[{first}] too"
                 )
+    _refuse_files_as_directories(owners)
     for index, sync in enumerate(syncs):
         base = sync.dest.rstrip("/") + "/"
         for (label, path), owner in owners.items():
@@ -151,6 +152,19 @@ def refuse_overlaps(syncs: Sequence[Sync], trees: Sequence[Sequence[LocalFile]])
                 raise PachydermError(
                     f"syncs[{index}]: delete would remove {path} of {label}, which syncs[{owner}] writes"
                 )
+
+
+def _refuse_files_as_directories(owners: Mapping[tuple[str, str], int]) -> None:
+    """`owners` has the index of the sync that writes a path of a branch. Within one tree no path is both."""
+    for (label, path), owner in owners.items():
+        above = path.rsplit("/", 1)[0]
+        while above:
+            if (label, above) in owners:
+                raise PachydermError(
+                    f"{above} of {label} is a file of syncs[{owners[label, above]}], and {path} of"
+                    f" syncs[{owner}] needs a directory there; give one of them another dest"
+                )
+            above = above.rsplit("/", 1)[0]
 
 
 def _refuse_conflicts(

@@ -86,7 +86,8 @@ options:
   syncs:
     description:
       - Several trees at once. All of them are read and compared before the first commit.
-      - Two of them must not write the same file, nor delete what the other one writes.
+      - Two of them must not write the same file, nor delete what the other one writes, nor need a directory
+        where the other one writes a file.
     type: list
     elements: dict
     suboptions:

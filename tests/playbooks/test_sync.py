@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pachyderm_sdk.api import pfs
 
-from ansible_collections.gpulab.pachyderm.plugins.module_utils import _local_tree, _sync
+from ansible_collections.gpulab.pachyderm.plugins.module_utils import _sync
 
 from .conftest import Lab
 
@@ -172,27 +172,6 @@ def test_description_is_that_of_the_commit(repo: Lab, tree: Path) -> None:
     (info,) = repo.client.pfs.list_commit(repo=pfs.Repo.from_uri("data"))
     assert info.description == "from the lab"
     assert not sync(repo, tree, description="another")["changed"]
-
-
-@pytest.mark.parametrize("description", [None, "text"])
-def test_file_that_changes_while_it_is_sent_leaves_no_commit(
-    repo: Lab, tree: Path, monkeypatch: pytest.MonkeyPatch, description: str | None
-) -> None:
-    repo.put("/old", b"o")
-    head = repo.client.pfs.inspect_branch(branch=pfs.Branch.from_uri("data@master")).head
-    monkeypatch.setattr(_local_tree, "FRAME_BYTES", 400)
-    real = _sync.add_file
-
-    def write_meanwhile(path: str, content: bytes) -> bytes:
-        with (tree / "sub" / "b").open("ab") as stream:
-            stream.write(b"more")
-        return real(path, content)
-
-    monkeypatch.setattr(_sync, "add_file", write_meanwhile)
-    result = repo.run("sync", src=str(tree), repo="data", description=description)
-    assert "was changed while it was read" in result["msg"]
-    assert repo.client.pfs.inspect_branch(branch=pfs.Branch.from_uri("data@master")).head.id == head.id
-    assert repo.files() == {"/old": b"o"}
 
 
 def test_branch_and_project(lab: Lab, tree: Path) -> None:

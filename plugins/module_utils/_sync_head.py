@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a branch holds where a sync writes. PRIVATE to the collection: it may change at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ._connection import Pachd
+from ._errors import PachdError, PachydermError
+from ._local_tree import LocalFile
+from ._sdk import sdk
+from ._sync_plan import Sync
+from ._wire import RemoteFile, read_file_info
+
+# The finishing of a commit may take this many seconds.
+FINISH_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a branch holds. `commit` is "" if there is no branch, `broken` is the error of its head commit."""
+
+    commit: str = ""
+    files: tuple[RemoteFile, ...] = ()
+    broken: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def read_head(pachd: Pachd, sync: Sync, tree: Sequence[LocalFile], missing_ok: bool) -> Head:
+    """What the branch holds that the sync is compared with.
+
+    With `missing_ok`, a repo that does not exist counts as an empty one. Raises PachydermError if it may not,
+    or if the head is a commit that somebody has not finished.
+    """
+    pfs = sdk().pfs
+    repo = pfs.Repo(name=sync.repo, type="user", project=pfs.Project(name=sync.project))
+    try:
+        pachd.pfs.inspect_repo(repo=repo)
+    except PachdError as error:
+        if error.code != "NOT_FOUND":
+            raise
+        if not missing_ok:
+            raise PachydermError(
+                f"repo {sync.repo_label} does not exist; create it first, with pachyderm_repo for example"
+            ) from error
+        return Head(warnings=(f"repo {sync.repo_label} does not exist yet; it is taken as an empty one",))
+    commit = branch_head(pachd, pfs.Branch(repo=repo, name=sync.branch))
+    if commit is None:
+        return Head()
+    info = pachd.pfs.inspect_commit(commit=commit)
+    if not info.finishing.timestamp():
+        raise PachydermError(
+            f"{sync.label}: commit {commit.id} is still open; finish it (pachctl finish commit"
+            f" {sync.repo}@{sync.branch}) or let its writer do so, then run again"
+        )
+    if not info.finished.timestamp():
+        info = wait_finished(pachd, commit, FINISH_SECONDS)
+    if info.error:
+        return Head(
+            commit.id,
+            (),
+            info.error,
+            (f"{sync.label}: its head has an error: {info.error}; it is rewritten",),
+        )
+    return Head(commit.id, tuple(_files(pachd, commit, _patterns(sync, tree))))
+
+
+def branch_head(pachd: Pachd, branch: Any) -> Any:
+    """The head commit; None if there is no such branch, or no such repo. Raises PachdError."""
+    try:
+        return pachd.pfs.inspect_branch(branch=branch).head
+    except PachdError as error:
+        if error.code != "NOT_FOUND":
+            raise
+        return None
+
+
+def _patterns(sync: Sync, tree: Sequence[LocalFile]) -> list[str]:
+    """What the sync is compared with, for _files: what is below dest, at it and above it.
+
+    Of a single file, only its own path and those above: the rest of a big branch need not be listed.
+    """
+    is_file = len(tree) == 1 and tree[0].source == sync.src
+    base = tree[0].path if is_file else sync.dest.rstrip("/")
+    patterns = [] if is_file else [f"{base}/**"]
+    while base:
+        patterns.append(base)
+        base = base.rsplit("/", 1)[0]
+    return patterns
+
+
+def _files(pachd: Pachd, commit: Any, patterns: Sequence[str]) -> Iterator[RemoteFile]:
+    """What the commit holds of each pattern: a path, or one with "/**" at its end for all that is below it.
+
+    A backslash stands for itself, as it does in the names of PFS. The globs of PFS have no way to say that:
+    before the first globbing character it matches nothing, after it it is an escape. So they are asked for
+    any character in its place, and what else comes with it is left out here.
+    """
+    pfs = sdk().pfs
+    glob = pachd.calls.unary_stream(
+        "/pfs_v2.API/GlobFile",
+        request_serializer=pfs.GlobFileRequest.SerializeToString,
+        response_deserializer=read_file_info,
+    )
+    for pattern in patterns:
+        below = pattern.removesuffix("**")
+        for file in glob(pfs.GlobFileRequest(commit=commit, pattern=pattern.replace("\\", "?"))):
+            if file.path.startswith(below) if below != pattern else file.path.rstrip("/") == pattern:
+                yield file
+
+
+def wait_finished(pachd: Pachd, commit: Any, seconds: float) -> Any:
+    """CommitInfo of the commit once it is finished, with an error or without. Raises PachdError."""
+    with pachd.deadline(seconds):
+        return pachd.pfs.inspect_commit(commit=commit, wait=sdk().pfs.CommitState.FINISHED)
