@@ -20,8 +20,8 @@ setup: .venv/demo.stamp .lab/data/iris.csv ## Make .venv with what the demo need
 demo: .venv/demo.stamp ## A whole lab: real data, GPU pipeline, results; deletes .lab first (KEEP=1: leave it running)
 	@scripts/demo.sh
 
-report: .venv/demo.stamp ## What the running lab holds
-	@.venv/bin/python scripts/report.py
+report: .venv/demo.stamp ## What the running lab holds (that of LAB, or at ADDRESS)
+	@scripts/report.sh
 
 check: .venv/test.stamp ## Fast checks: linters, types, unit tests
 	@scripts/test.sh lint unit
@@ -29,9 +29,9 @@ check: .venv/test.stamp ## Fast checks: linters, types, unit tests
 test: .venv/test.stamp ## All tests
 	@scripts/test.sh
 
-stop: ## Stop the lab's pachd; what it holds stays
-	@ANSIBLE_CONFIG=ansible.cfg .venv/bin/ansible-playbook playbooks/pachyderm.yml -e pachyderm_embedded_state=stopped
+stop: ## Stop the lab's pachd (that of LAB); what it holds stays
+	@scripts/stop.sh
 
 clean: ## Stop the lab, and delete it and all that was made here (.lab, .venv, caches)
-	@test ! -x .venv/bin/ansible-playbook || $(MAKE) --no-print-directory stop
+	@test ! -x .venv/bin/ansible-playbook || LAB= ADDRESS= scripts/stop.sh
 	rm -rf .lab .venv .ansible .mypy_cache .ruff_cache .pytest_cache build

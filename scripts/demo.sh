@@ -5,13 +5,9 @@
 # KEEP=1 leaves pachd running. Set-up is `make setup`'s.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-lab=$(realpath -m "${LAB:-.lab}")
-address=${ADDRESS:-127.0.0.1:30650}
-# Ansible wants UTF-8, and refuses an ansible.cfg that it finds in a directory that everybody may write to.
-export LC_ALL=C.UTF-8 ANSIBLE_CONFIG="$PWD/ansible.cfg"
+. scripts/lab.sh
 settings="{\"lab_state\": \"$lab\", \"pachyderm_embedded_address\": \"$address\"}"
 started=$SECONDS
-output=$(mktemp)
 
 say() {
     printf '\n\n=== %s\n' "$1"
@@ -21,14 +17,20 @@ play() {
     .venv/bin/ansible-playbook --extra-vars "$settings" "$@"
 }
 
-stop() {
-    play playbooks/pachyderm.yml --extra-vars pachyderm_embedded_state=stopped >"$output" || cat "$output" >&2
+# process stop|delete: what the role does for its states stopped and absent.
+process() {
+    .venv/bin/python roles/pachyderm_embedded/files/pachd_process.py "$1" "$lab/pachd" 60 >/dev/null
+}
+
+refuse() {
+    echo "demo: $1" >&2
+    exit 1
 }
 
 finish() {
     code=$?
     trap - EXIT
-    [ "${KEEP:-}" = 1 ] && [ $code = 0 ] || stop
+    [ "${KEEP:-}" = 1 ] && [ $code = 0 ] || process stop || true
     rm -f "$output"
     [ $code = 0 ] || echo "demo: failed; what pachd said is in $lab/pachd/pachd.log" >&2
     exit $code
@@ -38,21 +40,39 @@ report() {
     .venv/bin/python scripts/report.py --address "$address" "$@"
 }
 
-# Only what a demo, or site.yml after it, made is deleted: nobody's own data, nor a directory named by mistake.
-for file in "$lab"/* "$lab"/data/*; do
-    case "${file#"$lab"/}" in
-    "*" | "data/*" | data | pachd | results) ;;
-    data/breast_cancer.csv | data/diabetes.csv | data/digits.csv | data/iris.csv | data/wine.csv) ;;
-    *)
-        echo "demo: $file is not the demo's, and the demo would delete it; move it away, or set LAB to another directory" >&2
-        exit 1
-        ;;
-    esac
-done
+# Only what a demo made is deleted: nobody's own file, nor a directory named by mistake. pachd's own directory
+# is looked at by what deletes it.
+demo_files() {
+    printf '%s\n' data results results/gpu results/leaderboard
+    printf 'data/%s.csv\n' breast_cancer diabetes digits iris wine
+    printf 'results/%s\n' gpu/output-logs.txt gpu/input-data.txt leaderboard/leaderboard.md leaderboard/leaderboard.png
+}
+[ ! -e "$lab" ] || [ -d "$lab" ] || refuse "$lab is a file; set LAB to a directory"
+if [ -d "$lab" ]; then
+    while IFS= read -r -d '' file; do
+        demo_files | grep -qxF -- "${file#./}" ||
+            refuse "$lab/${file#./} is not the demo's, which would delete it; move it away, or set LAB to another directory"
+    done < <(cd "$lab" && find . -mindepth 1 -path ./pachd -prune -o -print0)
+fi
 
-say "An empty lab in $lab (the lab of an earlier demo is deleted)"
-stop
+say "An empty lab (that of an earlier demo is deleted)"
+echo "$lab"
+# A pachd of that lab may listen at this address; nobody else may.
+process stop
+.venv/bin/python - "$address" <<'END' || exit 1
+import socket, sys
+address = sys.argv[1]
+host, _, port = address.rpartition(":")
+try:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    socket.create_server((host.strip("[]"), int(port)), family=family).close()
+except (OSError, ValueError, OverflowError) as error:
+    reason = getattr(error, "strerror", None) or "give HOST:PORT"
+    sys.exit(f"demo: {address}: cannot listen there: {reason}; set ADDRESS to another one. Nothing was deleted.")
+END
+process delete
 rm -rf "$lab"
+output=$(mktemp)
 trap finish EXIT
 trap 'exit 130' INT TERM
 
@@ -70,7 +90,7 @@ say "One more data set, and site.yml again"
 .venv/bin/python examples/datasets/export.py "$lab/data" diabetes
 play site.yml
 
-say "What the lab holds: train processed the new datum and skipped the four others"
+say "What the lab holds: train computed the new datum, skipped the others"
 report --expect train:processed=1,skipped=4,total=5 leaderboard@master:/leaderboard.md
 
 say "site.yml a third time: nothing to change"
@@ -83,9 +103,11 @@ fi
 say "Done in $((SECONDS - started)) s: changed=0, and only the new data set was computed"
 echo "The picture:          $lab/results/leaderboard/leaderboard.png"
 if [ "${KEEP:-}" = 1 ]; then
-    echo "pachd listens at      $address; stop it with: make stop"
+    echo "pachd listens at      $address; to stop it:"
+    echo "                      $stop_command"
+    echo "To go on with it:     $site_command"
 else
     echo "pachd is stopped now; to go on with this lab:"
-    echo "                      .venv/bin/ansible-playbook site.yml"
+    echo "                      $site_command"
 fi
 echo "What is declared:     inventories/embedded/group_vars/workflow.yml"

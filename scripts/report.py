@@ -19,6 +19,8 @@ from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, pps
 
 WIDTH = 80
+# What a long name leaves of the last column, which may hold sentences.
+LAST_WIDTH = 24
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -31,18 +33,28 @@ def size_text(count: float) -> str:
     return f"{count:.1f} {UNITS[-1]}"
 
 
+def shortened(text: str, width: int) -> str:
+    """At most `width` characters, with an ellipsis where some are left out."""
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
 def table(title: str, header: tuple[str, ...], rows: Iterable[tuple[str, ...]], right: str = "") -> None:
-    """Print rows in padded columns below a title; columns named in `right` are aligned to the right."""
+    """Print rows in padded columns below a title; columns named in `right` are aligned to the right.
+
+    Where the lines get too long, the first column, names, is shortened first, and then the line's end.
+    """
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    others = sum(2 + width for width in (*widths[1:-1], min(widths[-1], LAST_WIDTH)))
+    widths[0] = min(widths[0], max(WIDTH - 2 - others, len(header[0])))
     print(f"\n{title}")
-    for line in lines:
+    for first, *rest in lines:
+        line = (shortened(first, widths[0]), *rest)
         cells = [
             cell.rjust(width) if name in right.split() else cell.ljust(width)
             for name, cell, width in zip(header, line, widths, strict=True)
         ]
-        text = "  " + "  ".join(cells).rstrip()
-        print(text if len(text) <= WIDTH else text[: WIDTH - 3] + "...")
+        print(shortened("  " + "  ".join(cells).rstrip(), WIDTH))
     if len(lines) == 1:
         print("  none")
 
