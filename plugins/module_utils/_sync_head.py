@@ -78,9 +78,13 @@ def branch_head(pachd: Pachd, branch: Any) -> Any:
 
 
 def _patterns(sync: Sync, tree: Sequence[LocalFile]) -> list[str]:
-    """What the sync is compared with, for _files: what is below dest, at it and above it.
+    """Globs for what the sync is compared with: what is below dest, at it and above it.
 
     Of a single file, only its own path and those above: the rest of a big branch need not be listed.
+
+    PFS takes a backslash in a name, but its globs cannot say one: before the first globbing character it
+    matches nothing, after that it is an escape. So any character is asked for in its place. What else comes
+    with it does no harm, since a plan looks at whole paths.
     """
     is_file = len(tree) == 1 and tree[0].source == sync.src
     base = tree[0].path if is_file else sync.dest.rstrip("/")
@@ -88,16 +92,10 @@ def _patterns(sync: Sync, tree: Sequence[LocalFile]) -> list[str]:
     while base:
         patterns.append(base)
         base = base.rsplit("/", 1)[0]
-    return patterns
+    return [pattern.replace("\\", "?") for pattern in patterns]
 
 
 def _files(pachd: Pachd, commit: Any, patterns: Sequence[str]) -> Iterator[RemoteFile]:
-    """What the commit holds of each pattern: a path, or one with "/**" at its end for all that is below it.
-
-    A backslash stands for itself, as it does in the names of PFS. The globs of PFS have no way to say that:
-    before the first globbing character it matches nothing, after it it is an escape. So they are asked for
-    any character in its place, and what else comes with it is left out here.
-    """
     pfs = sdk().pfs
     glob = pachd.calls.unary_stream(
         "/pfs_v2.API/GlobFile",
@@ -105,10 +103,7 @@ def _files(pachd: Pachd, commit: Any, patterns: Sequence[str]) -> Iterator[Remot
         response_deserializer=read_file_info,
     )
     for pattern in patterns:
-        below = pattern.removesuffix("**")
-        for file in glob(pfs.GlobFileRequest(commit=commit, pattern=pattern.replace("\\", "?"))):
-            if file.path.startswith(below) if below != pattern else file.path.rstrip("/") == pattern:
-                yield file
+        yield from glob(pfs.GlobFileRequest(commit=commit, pattern=pattern))
 
 
 def wait_finished(pachd: Pachd, commit: Any, seconds: float) -> Any:
