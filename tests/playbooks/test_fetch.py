@@ -116,6 +116,18 @@ def test_the_newest_finished_commit_is_read_while_a_job_writes(filled: Lab, out:
     assert "is not finished yet" in result["warnings"][0]
 
 
+def test_what_a_failed_job_left_is_refused(filled: Lab, out: Path) -> None:
+    spec = {
+        "pipeline": {"name": "p"},
+        "input": {"pfs": {"repo": "data", "glob": "/"}},
+        "transform": {"cmd": ["sh", "-c", "exit 3"]},
+    }
+    assert "JOB_FAILURE" in filled.run("pipeline", pipeline=spec, wait=True, wait_timeout=60)["msg"]
+    message = fetch(filled, out, repo="p")["msg"]
+    assert message.startswith("default/p@master: commit ")
+    assert "has an error, so nothing is fetched: " in message
+
+
 @pytest.mark.parametrize("missing", [{"repo": "none"}, {"branch": "none"}, {"project": "none"}])
 def test_what_an_earlier_task_would_make_is_a_warning_in_check_mode_only(
     filled: Lab, out: Path, missing: dict[str, str]
