@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Iterable
 
@@ -131,6 +132,8 @@ def expectation_failure(jobs: list[pps.JobInfo], expected: str) -> str:
 
 def main() -> None:
     """Print the report; one line and exit code 1 when pachd is away or an expectation is not met."""
+    # `make report | head` ends without a word.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     parser = argparse.ArgumentParser(description="Print what a Pachyderm holds, in 80 columns.")
     parser.add_argument("--address", default=os.environ.get("PACHD_ADDRESS", "grpc://127.0.0.1:30650"))
     parser.add_argument("--expect", action="append", default=[], metavar="PIPELINE:KEY=NUMBER[,...]")

@@ -145,6 +145,8 @@ def test_report_and_stop_mean_the_lab_that_is_named(lab: Path, tmp_path: Path) -
     run = script("scripts/report.sh", LAB=str(lab))
     assert run.returncode == 0, run.stderr
     assert "Repos\n" in run.stdout
+    run = script("bash", "-c", "set -o pipefail; scripts/report.sh | true", LAB=str(lab))
+    assert run.stderr == ""
     run = script("scripts/report.sh", LAB=str(tmp_path / "none"))
     assert run.returncode == 1
     assert f"no pachd was started in {tmp_path / 'none'}" in run.stderr
