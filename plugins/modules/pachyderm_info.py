@@ -176,7 +176,8 @@ pipelines:
       description: Workers it has.
       type: int
     spec:
-      description: The spec, with the defaults of the cluster in it, and names in camelCase.
+      description: The spec, with the defaults of the cluster in it, names in camelCase, and V((hidden\))
+        in place of each value of C(transform.env).
       type: dict
 jobs:
   description: The jobs of these pipelines, newest first.

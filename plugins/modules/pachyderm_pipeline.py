@@ -19,6 +19,14 @@ description:
     again and kill running jobs.
   - Specs of Pachyderm 1.x are converted. Each thing that is converted or dropped is a warning, and so are
     fixed file names that several datums would write.
+  - Where an input repo was deleted with force and made again, the output branch has lost its provenance, and
+    no job would ever run on the new data. Such a pipeline is updated with the spec that it has, and a warning
+    says so. One of which only O(name) is given is not updated.
+  - A spec that asks for more GPUs for each worker than the cluster has is refused before anything is written,
+    if the cluster says how many it has, as the number C(gpulab.gpus) in the metadata of the cluster. The
+    embedded pachd says it; elsewhere an administrator can set it.
+  - What is printed never holds a value of C(transform.env). Ansible itself still sends options to the log of
+    the host where the module runs; give a secret as a secret of Kubernetes, by C(transform.secrets).
 author:
   - gpulab contributors (@gpulab)
 extends_documentation_fragment:
@@ -34,7 +42,9 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows whole specs. Values of environment variables whose name speaks of a secret are hidden.
+      - Shows whole specs, without the values of C(transform.env). Each is V((hidden\)), and
+        V((hidden, changed\)) after a change. Where the spec is the same and only the provenance of the
+        output branch is mended, it shows that too, as C(provenance).
   idempotent:
     support: full
 options:
@@ -88,7 +98,9 @@ options:
   wait:
     description:
       - Wait for the newest job of each pipeline, whether or not anything was changed, upstream ones first.
-        The task fails if one did not succeed, with its state, reason and last log lines.
+        The task fails if one did not succeed, with its state, its reason, the input files of the datum that
+        failed, and the last log lines of its last try.
+      - A pachd that does not answer for longer than O(timeout) ends the wait with an error.
       - Only with O(state=present) and O(state=started). Stopped pipelines, services and spouts are not waited
         for.
     type: bool
@@ -229,7 +241,8 @@ jobs:
       description: When it ended. Null if it has not.
       type: str
     logs:
-      description: Of a job that failed, the last lines that its code wrote, at most 20.
+      description: Of a job that failed, the last lines that its code wrote, at most 20. If pachd names the
+        datum that failed, they are those of the last try at it.
       type: list
       elements: str
 """

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -62,6 +63,24 @@ def test_table(actual: ActualPipeline | None, wanted: int | None, state: str, ve
     assert bool(plan.diff["after"]) == bool(verbs and state != "absent")
     if state in ("started", "stopped") and verbs:
         assert plan.diff["after"]["pipeline default/p"]["stopped"] == (state == "stopped")
+
+
+@pytest.mark.parametrize(
+    ("spec", "state", "verbs", "warned"),
+    [
+        ({}, "present", ["update"], "the pipeline is updated"),
+        ({}, "stopped", ["stop"], ""),
+        (None, "started", [], "declare its spec, or stop and start it"),
+    ],
+)
+def test_lost_provenance(spec: dict[str, int] | None, state: str, verbs: list[str], warned: str) -> None:
+    key = ("default", "p")
+    known = replace(there(1), provenance=("default/p.spec@master",), lost=("default/data@master",))
+    wanted = {} if spec is None else {key: known.spec}
+    plan = plan_pipelines([replace(declared("p"), spec=spec)], {key: known}, wanted, Target(state))
+    assert [action.verb for action in plan.actions] == verbs
+    assert [warned in warning for warning in plan.warnings] == ([True] if warned else [])
+    assert plan.diff["before"] != plan.diff["after"] or not verbs
 
 
 def test_state_of_what_is_not_there() -> None:
