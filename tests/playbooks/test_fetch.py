@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from pachyderm_sdk.api import pfs
 
-from ansible_collections.gpulab.pachyderm.plugins.module_utils import _local_dest
-
 from .conftest import Lab
 
 
@@ -130,9 +128,9 @@ def test_what_a_failed_job_left_is_refused(filled: Lab, out: Path) -> None:
 
 @pytest.mark.parametrize("missing", [{"repo": "none"}, {"branch": "none"}, {"project": "none"}])
 def test_what_an_earlier_task_would_make_is_a_warning_in_check_mode_only(
-    filled: Lab, out: Path, missing: dict[str, str]
+    filled: Lab, out: Path, missing: dict[str, Any]
 ) -> None:
-    options = {"repo": "data", "dest": str(out), **missing}
+    options: dict[str, Any] = {"repo": "data", "dest": str(out), **missing}
     predicted = filled.run("fetch", check=True, **options)
     assert not predicted["changed"]
     assert "does not exist yet; there is nothing to fetch" in predicted["warnings"][0]
@@ -211,7 +209,7 @@ def test_a_download_that_breaks_leaves_the_old_file_and_no_other(
     def break_off(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(_local_dest.os, "replace", break_off)
+    monkeypatch.setattr(os, "replace", break_off)
     message = filled.run("fetch", repo="data", dest=str(out))["msg"]
     assert f"{out}/a.txt: cannot write it: No space left on device" in message
     assert tree(out) == {"a.txt": b"old"}
