@@ -201,3 +201,20 @@ def test_the_role_says_what_it_refuses_and_what_it_would_delete(process: Process
     assert run.returncode != 0
     assert "holds notes, which pachyderm_embedded did not make" in " ".join(run.stdout.split())
     assert process.status()["serves"] is True
+
+
+def test_what_it_needs_is_installed_where_asked(tmp_path: Path) -> None:
+    venv, state = tmp_path / "some venv", tmp_path / "lab"
+    variables = {"pachyderm_embedded_venv": str(venv), "pachyderm_embedded_python": sys.executable}
+    check = play(state, "--check", **variables)
+    assert (check.returncode, venv.exists(), "changed=1" in check.stdout) == (0, False, True), check.stdout
+
+    first = play(state, **variables)
+    try:
+        assert first.returncode == 0, first.stdout
+        process = Process(state)
+        command = Path(f"/proc/{process.status()['pid']}/cmdline").read_bytes()
+        assert command.startswith(bytes(venv / "bin/python"))
+        assert "changed=0" in play(state, **variables).stdout
+    finally:
+        Process(state).run("delete", state, 60)

@@ -188,7 +188,7 @@ def test_changed_settings_restart_the_server_and_keep_its_data(lab: Lab) -> None
 
 def test_real_gpus_are_used_where_there_are_some(lab: Lab, tmp_path: Path) -> None:
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'GPU 0: Tesla V100 (UUID: GPU-4f6e)'\n")
+    program.write_text("#!/bin/sh\necho GPU-4f6e\n")
     program.chmod(0o755)
     assert "--gpus=auto" in lab.play("playbooks/pachyderm.yml", "--check", path=tmp_path).text
     program.write_text("#!/bin/sh\necho 'no driver'\nexit 9\n")

@@ -35,6 +35,7 @@ from typing import NoReturn
 NEEDED = {"pachyderm_sdk": "pachyderm-sdk", "grpc": "grpcio", "numpy": "numpy"}
 READY = re.compile(r"^pachd-embedded ready address=(\S+) version=(\S+) pid=(\d+)$", re.MULTILINE)
 POLL_SECONDS = 0.05
+GPU_SECONDS = 60.0  # the first call after a boot loads the driver
 # Tells that the directory is the role's, and serializes what changes it. It is made first and deleted last.
 MARK = "pachyderm_embedded.lock"
 OWN_NAMES = {MARK, "pachd", "pachd.log", "pachd.pid", "pachd.ready", "settings.json", "journal.jsonl"}
@@ -148,8 +149,13 @@ def real_gpus() -> int:
     program = shutil.which("nvidia-smi")
     if program is None:
         return 0
-    answer = subprocess.run([program, "-L"], capture_output=True, text=True, check=False)
-    return len(re.findall(r"^GPU \d+:", answer.stdout, re.MULTILINE)) if answer.returncode == 0 else 0
+    # As pachd_embedded asks, so that the two agree.
+    query = [program, "--query-gpu=uuid", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, check=True, timeout=GPU_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return len(answer.stdout.split())
 
 
 def package_version(package: Path) -> str:
@@ -166,7 +172,7 @@ def status(state: Path, package: Path, wanted: str) -> dict[str, object]:
     if sys.version_info < (3, 11):  # noqa: UP036 - the user chooses the interpreter
         fail(f"{sys.executable} is Python {sys.version.split()[0]}; the embedded pachd needs 3.11 or newer")
     if missing:
-        fail(f"{sys.executable} lacks {', '.join(missing)}; install them, or set pachyderm_embedded_python")
+        fail(f"{sys.executable} lacks {', '.join(missing)}; set pachyderm_embedded_venv to have them installed")
     check_directory(state, wanted)
     pid = running_pid(state)
     return {
