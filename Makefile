@@ -3,15 +3,20 @@
 .PHONY: help setup demo report check test stop clean
 .DEFAULT_GOAL := help
 
+# A venv holds its own path: the stamps of one that was moved with the checkout do not count.
+ifeq ($(shell grep -sF "$(CURDIR)/.venv" .venv/bin/activate),)
+$(shell rm -f .venv/demo.stamp .venv/test.stamp)
+endif
+
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/demo.stamp .lab/data/iris.csv ## Make .venv with what the demo needs, and the first data sets
 
-.venv/demo.stamp: requirements/demo.txt requirements/constraints.txt
+.venv/demo.stamp: requirements/demo.txt requirements/modules.txt requirements/constraints.txt
 	@scripts/setup.sh demo
 
-.venv/test.stamp: requirements/test.txt requirements/demo.txt requirements/constraints.txt
+.venv/test.stamp: requirements/test.txt requirements/demo.txt requirements/modules.txt requirements/constraints.txt
 	@scripts/setup.sh test
 
 .lab/data/iris.csv: | .venv/demo.stamp

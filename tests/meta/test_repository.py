@@ -108,6 +108,12 @@ def test_the_action_group_holds_every_module() -> None:
     assert sorted(runtime["action_groups"]["pachyderm"]) == MODULES
 
 
+def test_the_role_installs_the_releases_that_are_tested() -> None:
+    packages = yaml.safe_load((ROOT / "roles/pachyderm_embedded/vars/main.yml").read_text())
+    tested = (ROOT / "requirements/modules.txt").read_text().splitlines()
+    assert packages["__pachyderm_embedded_packages"] == [line for line in tested if "==" in line]
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_roles_specify_every_default_and_no_other_variable(role: str) -> None:
     specs = yaml.safe_load((ROOT / f"roles/{role}/meta/argument_specs.yml").read_text())["argument_specs"]
