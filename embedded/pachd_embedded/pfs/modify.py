@@ -93,7 +93,9 @@ class Files:
                 yield self._chunks.get(bytes.fromhex(digest))[offset:]
                 offset = 0
 
-    def modify(self, ref: CommitRef, changes: Iterable[Change], confirm: Callable[[], None]) -> None:
+    def modify(
+        self, ref: CommitRef, changes: Iterable[Change], confirm: Callable[[], None] = lambda: None
+    ) -> None:
         """Apply `changes` in order. A finished or missing head gets a new commit with just these changes.
 
         `confirm` is called last; when it raises, nothing is written.

@@ -172,7 +172,7 @@ def status(state: Path, package: Path, wanted: str) -> dict[str, object]:
     if sys.version_info < (3, 11):  # noqa: UP036 - the user chooses the interpreter
         fail(f"{sys.executable} is Python {sys.version.split()[0]}; the embedded pachd needs 3.11 or newer")
     if missing:
-        fail(f"{sys.executable} lacks {', '.join(missing)}; set pachyderm_embedded_venv to have them installed")
+        fail(f"{sys.executable} lacks {', '.join(missing)}; set pachyderm_embedded_venv to install them")
     check_directory(state, wanted)
     pid = running_pid(state)
     return {
