@@ -182,11 +182,24 @@ def _download(pachd: Pachd, fetch: Fetch, commit: Any, file: RemoteFile) -> None
         response_deserializer=read_bytes_value,
     )
     try:
-        get(pfs.GetFileRequest(file=pfs.File(commit=commit, path=file.path)))
+        get(_request_for(commit, file.path))
     except OSError as error:
         raise PachydermError(f"{target}: cannot write it: {error.strerror}") from error
     except PachdError as error:
         raise PachydermError(f"{fetch.label}:{file.path}: {error}") from error
+
+
+def _request_for(commit: Any, path: str) -> Any:
+    """A GetFile of exactly this path, which pachd reads as a glob: a backslash there would be an escape.
+
+    Any character in its place, within a range that holds nothing but the path, means the same.
+    """
+    pfs = sdk().pfs
+    if "\\" not in path:
+        return pfs.GetFileRequest(file=pfs.File(commit=commit, path=path))
+    only = pfs.PathRange(lower=path, upper=f"{path} ")
+    file = pfs.File(commit=commit, path=path.replace("\\", "?"))
+    return pfs.GetFileRequest(file=file, path_range=only)
 
 
 def _result(fetch: Fetch, source: Source, change: LocalChange) -> dict[str, Any]:

@@ -86,6 +86,13 @@ def test_names_are_taken_as_they_are(filled: Lab, out: Path) -> None:
     assert tree(out) == {"$HOME ~ %s": b"x"}
 
 
+def test_a_backslash_in_a_name_is_no_escape(filled: Lab, out: Path) -> None:
+    filled.put("/d/a\\b", b"the one\n")
+    filled.put("/d/axb", b"not this\n")
+    fetch(filled, out, glob="/d/*")
+    assert tree(out) == {"d/a\\b": b"the one\n", "d/axb": b"not this\n"}
+
+
 def test_a_commit_is_fetched_in_place_of_a_branch(filled: Lab, out: Path) -> None:
     commits = list(filled.client.pfs.list_commit(repo=pfs.Repo.from_uri("data")))
     result = fetch(filled, out, commit=commits[-1].commit.id)
