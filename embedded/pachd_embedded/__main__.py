@@ -7,8 +7,8 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import sys
-import threading
 from pathlib import Path
 
 from . import PACHYDERM_VERSION, __version__
@@ -35,9 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
         private_pfs=options.private_pfs,
         insecure=options.insecure,
     )
-    stop = threading.Event()
+    # A byte comes for each signal, also when one of gRPC's threads gets it and this one would sleep on.
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
+    signal.set_wakeup_fd(tell.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: None)
     try:
         server = Server(settings)
     except (StartError, DataDirError, OSError) as error:
@@ -45,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     version = ".".join(map(str, PACHYDERM_VERSION))
     print(f"pachd-embedded ready address={server.address} version={version} pid={os.getpid()}", flush=True)
-    stop.wait()
+    told.recv(1)
     server.stop()
     return 0
 
