@@ -88,7 +88,7 @@ def put_until_killed(client: Client, server: Any, done: int, last: int) -> int:
                 time_to_die.set()
             put(client, done + 1)
             done += 1
-    except grpc.RpcError:
+    except (grpc.RpcError, ConnectionError):  # the latter is the SDK's, where it died between two puts
         return done
     finally:
         time_to_die.set()

@@ -25,8 +25,8 @@ from .messages import Context, FileInfoWriter, commit_ref
 
 # The largest frame that the real pachd sends (19 MiB): clients take messages of up to 20 MiB.
 FRAME_BYTES = 19 << 20
-# How long after a stream's end a break of it is known at the latest, on a machine that is not overloaded.
-BREAK_SECONDS = 0.002
+# Between two looks at whether a break of a stream can be known.
+BREAK_SECONDS = 0.0005
 # The largest `number` of files that a listing may be asked for.
 MAX_PAGE = 100_000
 
@@ -42,8 +42,7 @@ class FileServicer:
         kind, commit = betterproto.which_one_of(first, "body")
         if kind != "set_commit":
             raise unknown("first message must be a commit")
-        confirm = _still_there(context)
-        self._pfs.files.modify(commit_ref(commit), _whole(_changes(requests), confirm), confirm)
+        self._pfs.files.modify(commit_ref(commit), _whole(_changes(requests), context), _still_there(context))
         return Empty()
 
     def get_file(self, request: Any, _: Context) -> Iterator[Any]:
@@ -155,15 +154,22 @@ def _still_there(context: Context) -> Callable[[], None]:
     return confirm
 
 
-def _whole(changes: Iterator[Change], confirm: Callable[[], None]) -> Iterator[Change]:
+def _whole(changes: Iterator[Change], context: Context) -> Iterator[Change]:
     """The same changes; raises at their end when they are only a part.
 
     gRPC's Python server ends the requests of a client that broke off like those of one that is done, and
-    learns of the break a moment later. So there is a pause for it to do so; the transaction asks again.
+    learns of the break by a later event. So another event is sent through the same queue and waited for:
+    behind it, the break is known. The transaction asks once more at its end.
     """
     yield from changes
+    _still_there(context)()
+    context.send_initial_metadata(())
+    # What is on its way is kept by gRPC under this private name; without it there is only a pause.
+    under_way = getattr(getattr(context, "_state", None), "due", None)
     time.sleep(BREAK_SECONDS)
-    confirm()
+    while under_way is not None and "send_initial_metadata" in under_way and context.is_active():
+        time.sleep(BREAK_SECONDS)
+    _still_there(context)()
 
 
 def _changes(requests: Iterator[Any]) -> Iterator[Change]:
