@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tarfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -42,7 +42,8 @@ class FileServicer:
         kind, commit = betterproto.which_one_of(first, "body")
         if kind != "set_commit":
             raise unknown("first message must be a commit")
-        self._pfs.files.modify(commit_ref(commit), _whole(_changes(requests), context), _still_there(context))
+        changes = _whole(_changes(requests), context)
+        self._pfs.files.modify(commit_ref(commit), changes, lambda: _confirm(context))
         return Empty()
 
     def get_file(self, request: Any, _: Context) -> Iterator[Any]:
@@ -146,12 +147,10 @@ class FileServicer:
         yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
 
-def _still_there(context: Context) -> Callable[[], None]:
-    def confirm() -> None:
-        if not context.is_active():
-            raise cancelled("the client went away before the end of its stream")
-
-    return confirm
+def _confirm(context: Context) -> None:
+    """Raise when the client is gone."""
+    if not context.is_active():
+        raise cancelled("the client went away before the end of its stream")
 
 
 def _whole(changes: Iterator[Change], context: Context) -> Iterator[Change]:
@@ -162,14 +161,14 @@ def _whole(changes: Iterator[Change], context: Context) -> Iterator[Change]:
     behind it, the break is known. The transaction asks once more at its end.
     """
     yield from changes
-    _still_there(context)()
+    _confirm(context)
     context.send_initial_metadata(())
     # What is on its way is kept by gRPC under this private name; without it there is only a pause.
     under_way = getattr(getattr(context, "_state", None), "due", None)
     time.sleep(BREAK_SECONDS)
     while under_way is not None and "send_initial_metadata" in under_way and context.is_active():
         time.sleep(BREAK_SECONDS)
-    _still_there(context)()
+    _confirm(context)
 
 
 def _changes(requests: Iterator[Any]) -> Iterator[Change]:
