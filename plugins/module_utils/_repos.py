@@ -86,15 +86,13 @@ def plan_repos(
         known = actual.get(repo.key)
         if repo.state == "absent":
             gone += [repo] if known else []
-        elif repo.project not in projects:
+            continue
+        if repo.project not in projects:
             text = f"repo {repo.label}: project {repo.project} does not exist"
             if not check:
                 raise PachydermError(f"{text}; create it first, with pachyderm_project for example")
             warnings.append(f"{text} yet")
-            writes.append(
-                Action("create", "repo", repo.label, None, repo.shown(repo.description or ""), repo)
-            )
-        elif known is None:
+        if known is None:
             writes.append(
                 Action("create", "repo", repo.label, None, repo.shown(repo.description or ""), repo)
             )

@@ -95,8 +95,7 @@ class FileInfoWriter:
 
     def __init__(self, commit: Commit) -> None:
         self._commit = _field(1, bytes(commit_message(commit)))
-        stamp = bytes(pfs.FileInfo(committed=when(commit.finishing))) if commit.finishing else b""
-        self._committed = stamp
+        self._committed = bytes(pfs.FileInfo(committed=when(commit.finishing))) if commit.finishing else b""
 
     def message(self, info: FileInfo) -> bytes:
         datum = _field(3, info.datum.encode()) if info.datum else b""
