@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The verbs of the testlab."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+import sys
+from pathlib import Path
+
+from testlab import cache, host, image, lab
+from testlab.cache import TestlabError
+from testlab.engine import Engine
+
+
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m testlab", description="Test nodes with systemd, in containers.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("build", help="make what nodes need and is not there yet: node images, package repository")
+    up = verbs.add_parser("up", help="start nodes, wait for them, write build/testlab/LAB/inventory.yml")
+    up.add_argument("--lab", required=True, type=lab_name)
+    up.add_argument("nodes", nargs="+", metavar="NAME=RELEASE[:GPUS]")
+    restart = verbs.add_parser("restart", help="restart nodes, as by the reset button, and wait for them")
+    restart.add_argument("--lab", required=True, type=lab_name)
+    restart.add_argument("nodes", nargs="*", metavar="NAME")
+    down = verbs.add_parser("down", help="take labs away")
+    which = down.add_mutually_exclusive_group(required=True)
+    which.add_argument("--lab", action="append", help="name or shell pattern; may be given more than once")
+    which.add_argument("--all", action="store_true", help="every lab of this cache, and the network and namespace")
+    verbs.add_parser("list", help="the nodes that there are")
+    verbs.add_parser("usable", help="say why this machine cannot run nodes (exit status 1), or nothing")
+    return parser
+
+
+def lab_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", text):
+        raise argparse.ArgumentTypeError(f"{text}: a lab's name is made of a-z, 0-9 and -")
+    return text
+
+
+def build(engine: Engine) -> Path:
+    """Make all that is missing; returns the package repository's directory."""
+    host.install_packages()
+    engine.start()
+    image.build(engine)
+    if importlib.util.find_spec("testlab.packages"):
+        from testlab import packages
+
+        if hasattr(packages, "build"):
+            return Path(packages.build(engine.directory))
+    empty = engine.directory / "apt-empty"
+    empty.mkdir(exist_ok=True)
+    return empty
+
+
+def run(options: argparse.Namespace) -> None:
+    if reason := host.refusal():
+        raise TestlabError(reason)
+    engine = Engine(cache.directory())
+    engine.directory.mkdir(parents=True, exist_ok=True)
+    match options.verb:
+        case "build":
+            build(engine)
+        case "up":
+            wanted = [lab.parse(text) for text in options.nodes]
+            lab.up(engine, options.lab, wanted, build(engine))
+            print(lab.inventory_path(options.lab))
+        case "restart":
+            lab.restart(engine, options.lab, options.nodes)
+        case "down":
+            lab.down(engine, ["*"] if options.all else options.lab)
+            if options.all:
+                engine.stop()
+        case "list":
+            lab.table(lab.nodes(engine))
+
+
+def main() -> int:
+    options = arguments().parse_args()
+    try:
+        run(options)
+    except TestlabError as error:
+        print(f"testlab: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("testlab: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

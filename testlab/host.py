@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The machine that carries the nodes: what it must have installed, and how it reaches Debian."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from testlab.cache import TestlabError
+
+# Command (or file) -> the Debian package that brings it.
+NEEDED = {
+    "podman": "podman",
+    "crun": "crun",
+    "/usr/lib/podman/netavark": "netavark",
+    "iptables": "iptables",
+    "debootstrap": "debootstrap",
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+    "ssh-keygen": "openssh-client",
+}
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+DEBIAN = {"debian": "http://deb.debian.org/debian", "security": "http://deb.debian.org/debian-security"}
+# Settings of apt that decide how the archive is reached. Credentials are not among them.
+REACH = ("Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries", "Acquire::ForceIPv")
+
+
+def refusal() -> str | None:
+    """Why this machine cannot run nodes, as one line; None if it can."""
+    if os.uname().sysname != "Linux":
+        return "test nodes need Linux"
+    if os.geteuid() != 0:
+        return "test nodes need root: systemd runs in privileged containers"
+    if "cgroup2" not in Path("/proc/filesystems").read_text():
+        return "test nodes need a kernel with cgroup2"
+    if "\toverlay\n" not in Path("/proc/filesystems").read_text():
+        return "test nodes need a kernel with overlayfs"
+    missing = missing_packages()
+    if missing and not shutil.which("apt-get"):
+        return f"test nodes need {' '.join(missing)}; install what your system calls these"
+    return None
+
+
+def missing_packages() -> list[str]:
+    return sorted({package for name, package in NEEDED.items() if not shutil.which(name, os.F_OK, path())})
+
+
+def install_packages() -> None:
+    """Install what is missing from the host's own package sources."""
+    if not (missing := missing_packages()):
+        return
+    print(f"testlab: installing on this machine: {' '.join(missing)}", flush=True)
+    for command in (["update", "-qq"], ["install", "-qq", "--no-install-recommends", *missing]):
+        done = subprocess.run(["apt-get", *command], env=environment(), capture_output=True, text=True)
+        if done.returncode != 0:
+            raise TestlabError(f"apt-get {command[0]} failed: {last_line(done.stderr)}")
+
+
+def last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["(it said nothing)"])[-1]
+
+
+def mirrors(uris: list[str]) -> dict[str, str]:
+    """The addresses of Debian's archive ("debian") and of its security updates ("security").
+
+    `uris` are those of the host's package sources: nodes work behind a mirror as their host does. Debian's own
+    addresses stand in for what a host that is no Debian does not name.
+    """
+    found = dict(DEBIAN)
+    for uri in uris:
+        name = uri.rstrip("/").rsplit("/", 1)[-1]
+        if uri.startswith(("http://", "https://")) and name in ("debian", "debian-security"):
+            found["security" if name == "debian-security" else "debian"] = uri.rstrip("/")
+    return found
+
+
+def apt_sources() -> dict[str, str]:
+    """The mirrors that this machine itself uses."""
+    done = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True)
+    return mirrors(done.stdout.split())
+
+
+def apt_settings() -> str:
+    """Proxy and the like, as lines of an apt.conf."""
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True).stdout
+    return "".join(f"{line}\n" for line in dump.splitlines() if line.startswith(REACH) and not line.endswith('"";'))
+
+
+def path() -> str:
+    """PATH with the directories of an administrator, which an ordinary PATH may lack."""
+    return f"{os.environ.get('PATH', os.defpath)}:{SBIN}"
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PATH": path(), "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
+
+
+def certificates() -> list[Path]:
+    """Certificate authorities that this machine trusts beside its system's own."""
+    return sorted(Path("/usr/local/share/ca-certificates").rglob("*.crt"))

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Labs: start nodes, wait until they are usable, write an inventory, take them away."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from testlab import cache, image
+from testlab.cache import TestlabError
+from testlab.engine import NETWORK, Engine
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOT_SECONDS = 180
+# Starting many at a time makes each slower and all no faster.
+AT_ONCE = 4
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A node that `up` was asked for."""
+
+    name: str
+    release: str
+    gpus: int
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node that exists, in whatever state."""
+
+    lab: str
+    name: str
+    release: str
+    address: str
+    state: str
+
+    @property
+    def container(self) -> str:
+        return f"{self.lab}-{self.name}"
+
+
+def parse(text: str) -> Wanted:
+    """NAME=RELEASE[:GPUS], as `up` takes it. NAME may hold one range: n{01..20}=trixie has gone through a shell."""
+    match = re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)=([a-z]+)(?::(\d+))?", text)
+    if not match:
+        raise TestlabError(f"{text}: a node is NAME=RELEASE or NAME=RELEASE:GPUS, for example gpu1=trixie:2")
+    if match[3] not in image.RELEASES:
+        raise TestlabError(f"{text}: there is no image of {match[3]}, only of {', '.join(image.RELEASES)}")
+    return Wanted(match[1], match[3], int(match[4] or 0))
+
+
+def nodes(engine: Engine, patterns: Iterable[str] = ("*",)) -> list[Node]:
+    """The nodes of the labs whose names match, sorted."""
+    if not engine.running:
+        return []
+    found = []
+    for entry in json.loads(engine.podman("ps", "--all", "--format", "json").stdout):
+        labels = entry["Labels"]
+        if any(fnmatchcase(labels["lab"], pattern) for pattern in patterns):
+            found.append(Node(labels["lab"], labels["node"], labels["release"], labels["address"], entry["State"]))
+    return sorted(found, key=lambda node: (node.lab, node.name))
+
+
+def inventory_path(lab: str) -> Path:
+    return ROOT / "build/testlab" / lab / "inventory.yml"
+
+
+def inventory(engine: Engine, lab: str, members: list[Node]) -> dict[str, Any]:
+    """Ansible's inventory of a lab: all nodes in the group gpu_nodes."""
+    return {
+        "gpu_nodes": {
+            "hosts": {node.name: {"ansible_host": node.address} for node in members},
+            "vars": {
+                "ansible_user": "root",
+                "ansible_python_interpreter": "/usr/bin/python3",
+                "ansible_ssh_private_key_file": str(engine.directory / "ssh/id_ed25519"),
+                # A node's host key is its image's, and its address is another node's tomorrow.
+                "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+                "ansible_control_path_dir": str(control_directory(engine, lab)),
+                "ansible_pipelining": True,
+            },
+        }
+    }
+
+
+def control_directory(engine: Engine, lab: str) -> Path:
+    """Where ssh keeps its open connections: with the lab, so that none outlives it and meets another node."""
+    return engine.run_directory / "ssh" / lab
+
+
+def up(engine: Engine, lab: str, wanted: list[Wanted], archive: Path) -> None:
+    """Start nodes and wait for them. All or nothing: a node that does not start takes the others away again."""
+    names = [want.name for want in wanted]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise TestlabError(f"{min(twice)}: named twice")
+    with cache.lock(engine.directory / f"locks/lab-{lab}"):
+        there = {node.name for node in nodes(engine, [lab])}
+        if both := sorted(there.intersection(names)):
+            raise TestlabError(f"lab {lab} already has {', '.join(both)}; first: python -m testlab down --lab {lab}")
+        try:
+            made = _create(engine, lab, wanted, archive)
+            gpus = {want.name: want.gpus for want in wanted}
+            _each(made, "up", lambda node: _boot(engine, node, gpus[node.name]))
+        except BaseException:
+            _remove(engine, [node for node in nodes(engine, [lab]) if node.name in names])
+            raise
+        write_inventory(engine, lab)
+
+
+def write_inventory(engine: Engine, lab: str) -> None:
+    path = inventory_path(lab)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(inventory(engine, lab, nodes(engine, [lab])), sort_keys=False, width=200)
+    path.write_text(text)
+
+
+def _create(engine: Engine, lab: str, wanted: list[Wanted], archive: Path) -> list[Node]:
+    """Make the containers, stopped: from then on their addresses are taken."""
+    archives = engine.directory / "archives"
+    archives.mkdir(exist_ok=True)
+    made = []
+    with cache.lock(engine.directory / "locks/addresses"):
+        taken = {node.address for node in nodes(engine)}
+        free = (f"{engine.subnet}.{n}" for n in range(2, 255) if f"{engine.subnet}.{n}" not in taken)
+        for want, address in zip(wanted, free, strict=False):
+            node = Node(lab, want.name, want.release, address, "created")
+            labels = {"lab": lab, "node": want.name, "release": want.release, "address": address}
+            engine.podman(
+                *("create", "--name", node.container, "--hostname", want.name, "--network", NETWORK),
+                # The address, and the card's as well, stay the same when the node restarts.
+                *("--ip", address, "--mac-address", mac(address)),
+                *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
+                # systemd's own reboot ends the container, which then starts again.
+                *("--privileged", "--systemd=always", "--restart=always"),
+                # A node has all rights but to load modules into the kernel of the machine that carries it.
+                *("--cap-drop", "SYS_MODULE"),
+                *("--volume", f"{archive}:/srv/testlab/apt:ro", "--volume", f"{archives}:/srv/testlab/archives"),
+                # On a real disk, since overlayfs, which the engines use, cannot lie on the node's own overlayfs.
+                *("--volume", "/var/lib/containerd", "--volume", "/var/lib/docker"),
+                image.name(engine, want.release),
+            )
+            made.append(node)
+    if len(made) < len(wanted):
+        raise TestlabError("no more addresses: a machine carries 253 nodes")
+    return made
+
+
+def mac(address: str) -> str:
+    return "02:00:" + ":".join(f"{int(number):02x}" for number in address.split("."))
+
+
+def _boot(engine: Engine, node: Node, gpus: int) -> None:
+    engine.podman("start", node.container)
+    wait(engine, node)
+    if gpus:
+        engine.podman("exec", node.container, "simulated-gpu", "plug", "--gpus", str(gpus))
+
+
+def wait(engine: Engine, node: Node) -> None:
+    """Until systemd has started all that it should and sshd answers."""
+    deadline = time.monotonic() + BOOT_SECONDS
+    while (state := _state(engine, node)) not in ("running", "degraded"):
+        if time.monotonic() > deadline:
+            raise TestlabError(f"{node.container}: systemd is {state or 'silent'} after {BOOT_SECONDS} s")
+        time.sleep(0.2)
+    if state == "degraded":
+        failed = engine.podman("exec", node.container, "systemctl", "--failed", "--plain", "--no-legend").stdout
+        print(f"testlab: {node.container}: {' '.join(failed.split())}", flush=True)
+    while not _answers(node.address):
+        if time.monotonic() > deadline:
+            raise TestlabError(f"{node.container}: sshd does not answer at {node.address}")
+        time.sleep(0.1)
+
+
+def _state(engine: Engine, node: Node) -> str:
+    return engine.podman("exec", node.container, "systemctl", "is-system-running", "--wait", check=False).stdout.strip()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with socket.create_connection((address, 22), timeout=2) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def _each(members: list[Node], what: str, action: Callable[[Node], None]) -> None:
+    """Do it to all nodes, a few at a time, and say how far it got."""
+    started = time.monotonic()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        futures = {pool.submit(action, node): node for node in members}
+        try:
+            for number, future in enumerate(as_completed(futures), 1):
+                future.result()
+                seconds = time.monotonic() - started
+                print(f"testlab: {what}: {futures[future].container} ({number}/{len(members)}, {seconds:.0f} s)", flush=True)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def restart(engine: Engine, lab: str, names: list[str]) -> None:
+    """Restart nodes of a lab (all, if none is named), and wait for them."""
+    members = nodes(engine, [lab])
+    if unknown := sorted(set(names) - {node.name for node in members}):
+        raise TestlabError(f"lab {lab} has no {', '.join(unknown)}")
+
+    def action(node: Node) -> None:
+        engine.podman("restart", node.container)
+        wait(engine, node)
+
+    _each([node for node in members if not names or node.name in names], "up again", action)
+
+
+def down(engine: Engine, patterns: list[str]) -> None:
+    """Take away the labs whose names match. None is no error."""
+    members = nodes(engine, patterns)
+    _remove(engine, members)
+    for lab in sorted({node.lab for node in members}):
+        print(f"testlab: down: {lab}", flush=True)
+        shutil.rmtree(inventory_path(lab).parent, ignore_errors=True)
+
+
+def _remove(engine: Engine, members: list[Node]) -> None:
+    for lab in {node.lab for node in members}:
+        _end_connections(control_directory(engine, lab))
+    if members:
+        containers = [node.container for node in members]
+        engine.podman("rm", "--force", "--volumes", "--time", "0", *containers)
+
+
+def _end_connections(directory: Path) -> None:
+    """ssh's masters would stay for a minute after the last task, talking to nobody."""
+    for control in directory.glob("*") if directory.is_dir() else ():
+        subprocess.run(["ssh", "-o", f"ControlPath={control}", "-O", "exit", "node"], capture_output=True, check=False)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def table(members: list[Node], stream: Any = sys.stdout) -> None:
+    for node in members:
+        print(f"{node.lab:20} {node.name:20} {node.release:10} {node.address:16} {node.state}", file=stream)
