@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -15,9 +14,9 @@ from testlab.engine import Engine
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m testlab", description="Test nodes with systemd, in containers.")
+    parser = argparse.ArgumentParser(prog="python -m testlab", description="Nodes with systemd to test on.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("build", help="make what nodes need and is not there yet: node images, package repository")
+    verbs.add_parser("build", help="make what is missing of node images and package repository")
     up = verbs.add_parser("up", help="start nodes, wait for them, write build/testlab/LAB/inventory.yml")
     up.add_argument("--lab", required=True, type=lab_name)
     up.add_argument("nodes", nargs="+", metavar="NAME=RELEASE[:GPUS]")
@@ -27,7 +26,7 @@ def arguments() -> argparse.ArgumentParser:
     down = verbs.add_parser("down", help="take labs away")
     which = down.add_mutually_exclusive_group(required=True)
     which.add_argument("--lab", action="append", help="name or shell pattern; may be given more than once")
-    which.add_argument("--all", action="store_true", help="every lab of this cache, and the network and namespace")
+    which.add_argument("--all", action="store_true", help="every lab of this cache, and what they share")
     verbs.add_parser("list", help="the nodes that there are")
     verbs.add_parser("usable", help="say why this machine cannot run nodes (exit status 1), or nothing")
     return parser
@@ -44,11 +43,12 @@ def build(engine: Engine) -> Path:
     host.install_packages()
     engine.start()
     image.build(engine)
-    if importlib.util.find_spec("testlab.packages"):
+    try:
         from testlab import packages
 
-        if hasattr(packages, "build"):
-            return Path(packages.build(engine.directory))
+        return packages.build(engine.directory)
+    except (ImportError, AttributeError, NameError) as error:
+        print(f"testlab: no package repository: {error}", flush=True)
     empty = engine.directory / "apt-empty"
     empty.mkdir(exist_ok=True)
     return empty

@@ -45,7 +45,7 @@ def _tree(top: Path) -> Iterator[bytes]:
     paths = [top] if top.is_file() else sorted(top.rglob("*"))
     for path in paths:
         name = path.relative_to(top)
-        if "__pycache__" in name.parts or path.is_dir() and not path.is_symlink():
+        if "__pycache__" in name.parts or (path.is_dir() and not path.is_symlink()):
             continue
         if path.is_symlink():
             yield f"link {name} {path.readlink()}\n".encode()
@@ -56,7 +56,7 @@ def _tree(top: Path) -> Iterator[bytes]:
 
 @contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, waiting for whoever else holds it. It is given back even if we are killed."""
+    """Hold the lock file `path`, waiting for whoever else holds it. A killed process holds none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

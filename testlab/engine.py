@@ -2,8 +2,8 @@
 """podman, in a mount namespace of the testlab's own and with a storage of its own.
 
 systemd in a node wants a plain cgroup2 at /sys/fs/cgroup. Machines whose host has a hybrid hierarchy, nested
-virtual machines among them, lack it; so podman and all nodes live in a private mount namespace that has one. The
-namespace is kept by a bind mount, not by a process: nothing is left running when no node is up.
+virtual machines among them, lack it; so podman and all nodes live in a private mount namespace that has one.
+The namespace is kept by a bind mount, not by a process: nothing is left running when no node is up.
 A storage of its own keeps the nodes apart from the containers of the machine's user.
 """
 
@@ -58,8 +58,8 @@ class Engine:
         return [
             *("nsenter", f"--mount={self.namespace}", "--"),
             *("env", f"CONTAINERS_CONF={self.directory}/containers.conf", f"PATH={host.path()}", "podman"),
-            *("--root", f"{self.directory}/containers", "--runroot", f"{self.run_directory}/containers"),
-            *("--tmpdir", f"{self.run_directory}/libpod", "--network-config-dir", f"{self.directory}/networks"),
+            *("--root", f"{self.directory}/containers", "--network-config-dir", f"{self.directory}/networks"),
+            *("--runroot", f"{self.run_directory}/containers", "--tmpdir", f"{self.run_directory}/libpod"),
             *arguments,
         ]
 

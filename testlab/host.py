@@ -64,8 +64,8 @@ def last_line(text: str) -> str:
 def mirrors(uris: list[str]) -> dict[str, str]:
     """The addresses of Debian's archive ("debian") and of its security updates ("security").
 
-    `uris` are those of the host's package sources: nodes work behind a mirror as their host does. Debian's own
-    addresses stand in for what a host that is no Debian does not name.
+    `uris` are those of the host's package sources: nodes work behind a mirror as their host does. What a host
+    that is no Debian does not name has Debian's own address.
     """
     found = dict(DEBIAN)
     for uri in uris:
@@ -77,14 +77,14 @@ def mirrors(uris: list[str]) -> dict[str, str]:
 
 def apt_sources() -> dict[str, str]:
     """The mirrors that this machine itself uses."""
-    done = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True)
-    return mirrors(done.stdout.split())
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
+    return mirrors(subprocess.run(command, capture_output=True, text=True).stdout.split())
 
 
 def apt_settings() -> str:
     """Proxy and the like, as lines of an apt.conf."""
-    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True).stdout
-    return "".join(f"{line}\n" for line in dump.splitlines() if line.startswith(REACH) and not line.endswith('"";'))
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True).stdout.splitlines()
+    return "".join(f"{line}\n" for line in dump if line.startswith(REACH) and not line.endswith('"";'))
 
 
 def path() -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Node images: a Debian as an installer leaves it, and on top of it what makes a container pass for a machine."""
+"""Node images: a bare Debian, and on top of it what makes a container pass for a machine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from testlab.engine import Engine
 
 HERE = Path(__file__).resolve().parent
 RELEASES = ("bookworm", "trixie")
-# What a machine has after Debian's installer and Ansible needs; no compiler, no kernel, no initramfs, no gnupg.
+# What a machine has after Debian's installer and Ansible needs; no compiler, kernel, initramfs or gnupg.
 PACKAGES = (
     *("ca-certificates", "dbus", "iproute2", "kmod", "libpam-systemd", "openssh-server", "procps", "python3"),
     *("python3-apt", "sudo", "systemd", "systemd-sysv"),
@@ -38,7 +38,10 @@ Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 """
 # systemd-sysctl would set kernel parameters of the machine that carries the node. The timers would install
 # packages while a test does, and the consoles are not there.
-MASKED = ("systemd-sysctl.service", "apt-daily.timer", "apt-daily-upgrade.timer", "getty.target", "console-getty.service")
+MASKED = (
+    *("systemd-sysctl.service", "apt-daily.timer", "apt-daily-upgrade.timer", "getty.target"),
+    "console-getty.service",
+)
 FINISH = f"""
 set -e
 export DEBIAN_FRONTEND=noninteractive
@@ -101,8 +104,8 @@ def _exists(engine: Engine, image: str) -> bool:
 
 
 def _base(release: str) -> str:
-    inputs = (release, *PACKAGES, _sources(release), host.apt_settings(), FINISH, *host.certificates())
-    return f"localhost/testlab-base-{release}:{cache.key(*inputs)}"
+    texts = (release, *PACKAGES, _sources(release), host.apt_settings(), FINISH)
+    return f"localhost/testlab-base-{release}:{cache.key(*texts, *host.certificates())}"
 
 
 def _sources(release: str) -> str:
@@ -130,7 +133,7 @@ def _build_base(engine: Engine, release: str, base: str) -> None:
             (root / left).unlink(missing_ok=True)
     with step(f"{release}: base image"):
         with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as tar:
-            command = engine.command("import", "--quiet", "--change", 'CMD ["/usr/lib/testlab/boot"]', "-", base)
+            command = engine.command("import", "--quiet", "-", base)
             done = subprocess.run(command, stdin=tar.stdout, capture_output=True, text=True)
         if done.returncode != 0 or tar.returncode != 0:
             raise TestlabError(f"podman import failed: {host.last_line(done.stderr)}")
@@ -150,7 +153,9 @@ def _build_layer(engine: Engine, base: str, image: str) -> None:
         shutil.copy(engine.directory / "ssh/id_ed25519.pub", keys / "authorized_keys")
         file = Path(scratch) / "Containerfile"
         # systemd ends in order by this signal, in place of SIGTERM.
-        file.write_text(f"FROM {base}\nCOPY --chown=0:0 layer/ /\nSTOPSIGNAL SIGRTMIN+3\n")
+        file.write_text(
+            f'FROM {base}\nCOPY --chown=0:0 layer/ /\nSTOPSIGNAL SIGRTMIN+3\nCMD ["/usr/lib/testlab/boot"]\n'
+        )
         engine.podman("build", "--quiet", "--pull-never", "--file", str(file), "--tag", image, scratch)
 
 

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BOOT_SECONDS = 180
 # Starting many at a time makes each slower and all no faster.
 AT_ONCE = 4
+# The nodes are ours, made a moment ago: their host keys tell nothing.
+SSH_OPTIONS = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR"
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Node:
 
 
 def parse(text: str) -> Wanted:
-    """NAME=RELEASE[:GPUS], as `up` takes it. NAME may hold one range: n{01..20}=trixie has gone through a shell."""
+    """NAME=RELEASE[:GPUS], as `up` takes it."""
     match = re.fullmatch(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?)=([a-z]+)(?::(\d+))?", text)
     if not match:
         raise TestlabError(f"{text}: a node is NAME=RELEASE or NAME=RELEASE:GPUS, for example gpu1=trixie:2")
@@ -71,7 +73,8 @@ def nodes(engine: Engine, patterns: Iterable[str] = ("*",)) -> list[Node]:
     for entry in json.loads(engine.podman("ps", "--all", "--format", "json").stdout):
         labels = entry["Labels"]
         if any(fnmatchcase(labels["lab"], pattern) for pattern in patterns):
-            found.append(Node(labels["lab"], labels["node"], labels["release"], labels["address"], entry["State"]))
+            release, address = labels["release"], labels["address"]
+            found.append(Node(labels["lab"], labels["node"], release, address, entry["State"]))
     return sorted(found, key=lambda node: (node.lab, node.name))
 
 
@@ -88,8 +91,7 @@ def inventory(engine: Engine, lab: str, members: list[Node]) -> dict[str, Any]:
                 "ansible_user": "root",
                 "ansible_python_interpreter": "/usr/bin/python3",
                 "ansible_ssh_private_key_file": str(engine.directory / "ssh/id_ed25519"),
-                # A node's host key is its image's, and its address is another node's tomorrow.
-                "ansible_ssh_common_args": "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+                "ansible_ssh_common_args": SSH_OPTIONS,
                 "ansible_control_path_dir": str(control_directory(engine, lab)),
                 "ansible_pipelining": True,
             },
@@ -103,14 +105,14 @@ def control_directory(engine: Engine, lab: str) -> Path:
 
 
 def up(engine: Engine, lab: str, wanted: list[Wanted], archive: Path) -> None:
-    """Start nodes and wait for them. All or nothing: a node that does not start takes the others away again."""
+    """Start nodes and wait for them. If one does not start, all are taken away."""
     names = [want.name for want in wanted]
     if twice := {name for name in names if names.count(name) > 1}:
         raise TestlabError(f"{min(twice)}: named twice")
     with cache.lock(engine.directory / f"locks/lab-{lab}"):
         there = {node.name for node in nodes(engine, [lab])}
         if both := sorted(there.intersection(names)):
-            raise TestlabError(f"lab {lab} already has {', '.join(both)}; first: python -m testlab down --lab {lab}")
+            raise TestlabError(f"lab {lab} has {', '.join(both)} already; python -m testlab down --lab {lab}")
         try:
             made = _create(engine, lab, wanted, archive)
             gpus = {want.name: want.gpus for want in wanted}
@@ -146,10 +148,9 @@ def _create(engine: Engine, lab: str, wanted: list[Wanted], archive: Path) -> li
                 *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
                 # systemd's own reboot ends the container, which then starts again.
                 *("--privileged", "--systemd=always", "--restart=always"),
-                # A node has all rights but to load modules into the kernel of the machine that carries it.
-                *("--cap-drop", "SYS_MODULE"),
-                *("--volume", f"{archive}:/srv/testlab/apt:ro", "--volume", f"{archives}:/srv/testlab/archives"),
-                # On a real disk, since overlayfs, which the engines use, cannot lie on the node's own overlayfs.
+                *("--volume", f"{archive}:/srv/testlab/apt:ro"),
+                *("--volume", f"{archives}:/srv/testlab/archives"),
+                # On a real disk, since the engines' overlayfs cannot lie on the node's own overlayfs.
                 *("--volume", "/var/lib/containerd", "--volume", "/var/lib/docker"),
                 image.name(engine, want.release),
             )
@@ -173,12 +174,12 @@ def _boot(engine: Engine, node: Node, gpus: int) -> None:
 def wait(engine: Engine, node: Node) -> None:
     """Until systemd has started all that it should and sshd answers."""
     deadline = time.monotonic() + BOOT_SECONDS
-    while (state := _state(engine, node)) not in ("running", "degraded"):
+    while (state := _systemctl(engine, node, "is-system-running", "--wait")) not in ("running", "degraded"):
         if time.monotonic() > deadline:
             raise TestlabError(f"{node.container}: systemd is {state or 'silent'} after {BOOT_SECONDS} s")
         time.sleep(0.2)
     if state == "degraded":
-        failed = engine.podman("exec", node.container, "systemctl", "--failed", "--plain", "--no-legend").stdout
+        failed = _systemctl(engine, node, "--failed", "--plain", "--no-legend")
         print(f"testlab: {node.container}: {' '.join(failed.split())}", flush=True)
     while not _answers(node.address):
         if time.monotonic() > deadline:
@@ -186,8 +187,8 @@ def wait(engine: Engine, node: Node) -> None:
         time.sleep(0.1)
 
 
-def _state(engine: Engine, node: Node) -> str:
-    return engine.podman("exec", node.container, "systemctl", "is-system-running", "--wait", check=False).stdout.strip()
+def _systemctl(engine: Engine, node: Node, *arguments: str) -> str:
+    return engine.podman("exec", node.container, "systemctl", *arguments, check=False).stdout.strip()
 
 
 def _answers(address: str) -> bool:
@@ -206,8 +207,8 @@ def _each(members: list[Node], what: str, action: Callable[[Node], None]) -> Non
         try:
             for number, future in enumerate(as_completed(futures), 1):
                 future.result()
-                seconds = time.monotonic() - started
-                print(f"testlab: {what}: {futures[future].container} ({number}/{len(members)}, {seconds:.0f} s)", flush=True)
+                progress = f"{number}/{len(members)}, {time.monotonic() - started:.0f} s"
+                print(f"testlab: {what}: {futures[future].container} ({progress})", flush=True)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -246,7 +247,7 @@ def _remove(engine: Engine, members: list[Node]) -> None:
 def _end_connections(directory: Path) -> None:
     """ssh's masters would stay for a minute after the last task, talking to nobody."""
     for control in directory.glob("*") if directory.is_dir() else ():
-        subprocess.run(["ssh", "-o", f"ControlPath={control}", "-O", "exit", "node"], capture_output=True, check=False)
+        subprocess.run(["ssh", "-o", f"ControlPath={control}", "-O", "exit", "node"], capture_output=True)
     shutil.rmtree(directory, ignore_errors=True)
 
 
