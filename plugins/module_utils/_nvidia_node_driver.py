@@ -87,7 +87,8 @@ def module_file(root: Path, kernel: str) -> Path | None:
     redirect = _redirect(root)
     if redirect:
         return found.get(redirect)
-    return found.get("nvidia") or next(iter(found.values()), None)
+    # Without one, the plainest name: Debian's alternatives prefer nvidia-current to nvidia-current-open, too.
+    return found[min(found, key=len)] if found else None
 
 
 def _redirect(root: Path) -> str | None:
@@ -108,7 +109,7 @@ def _modinfo(path: Path, timeout: float) -> dict[str, str]:
     for line in run(["modinfo", str(path)], timeout).output.splitlines():
         name, colon, value = line.partition(":")
         if colon:
-            fields.setdefault(name, value.strip())
+            fields[name] = value.strip()
     return fields
 
 

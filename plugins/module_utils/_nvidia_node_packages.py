@@ -56,12 +56,12 @@ def _rpm(root: Path, timeout: float) -> dict[str, Any] | None:
 
 
 def _version_locks(root: Path) -> Iterator[str]:
-    """Patterns in the list of dnf's plugin versionlock; those after a `!` exclude and hold nothing."""
+    """Patterns in the list of dnf's plugin versionlock. One after a `!` excludes; it matches no name."""
     try:
         text = (root / "etc/dnf/plugins/versionlock.list").read_text(encoding="utf-8")
     except OSError:
         return
     for line in text.splitlines():
         pattern = line.split("#", 1)[0].strip()
-        if pattern and not pattern.startswith("!"):
+        if pattern:
             yield pattern
