@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from testlab import cache, host, image, lab
+from testlab import cache, host, image, lab, packages
 from testlab.cache import TestlabError
 from testlab.engine import Engine
 
@@ -33,8 +33,8 @@ def arguments() -> argparse.ArgumentParser:
 
 
 def lab_name(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", text):
-        raise argparse.ArgumentTypeError(f"{text}: a lab's name is made of a-z, 0-9 and -")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", text):
+        raise argparse.ArgumentTypeError(f"{text}: a lab's name is made of a-z, 0-9, - and _")
     return text
 
 
@@ -43,15 +43,7 @@ def build(engine: Engine) -> Path:
     host.install_packages()
     engine.start()
     image.build(engine)
-    try:
-        from testlab import packages
-
-        return packages.build(engine.directory)
-    except (ImportError, AttributeError, NameError) as error:
-        print(f"testlab: no package repository: {error}", flush=True)
-    empty = engine.directory / "apt-empty"
-    empty.mkdir(exist_ok=True)
-    return empty
+    return packages.build(engine.directory)
 
 
 def run(options: argparse.Namespace) -> None:
