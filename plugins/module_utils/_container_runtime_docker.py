@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NVIDIA's keys in Docker's daemon.json. PRIVATE to the collection: it may change at any time.
+
+Runs on nodes: Python 3.8, standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import Any
+
+from ._container_runtime_files import read
+from ._container_runtime_types import Entry, MissingToolError, Options, Plan, RuntimeConfigError, Tools
+
+RUNTIME = "runtimes.nvidia"
+DEFAULT = "default-runtime"
+CDI = "features.cdi"
+
+
+def present(options: Options, entry: Entry | None, tools: Tools) -> Plan:
+    """daemon.json with the runtime `nvidia`; every other key stays as it is."""
+    text = read(options.config)
+    before = dict(entry.before) if entry else {}
+    config = parse(options.config, text)
+    keys = Keys(options.config, config, before)
+    keys.set(RUNTIME, {**(keys.get(RUNTIME) or {}), "path": options.runtime_path})
+    if options.set_as_default:
+        keys.set(DEFAULT, "nvidia")
+    elif DEFAULT in before and keys.get(DEFAULT) == "nvidia":
+        keys.put(DEFAULT, before.pop(DEFAULT))  # we made it the default; the user no longer wants it
+    if options.cdi is not None:
+        keys.set(CDI, options.cdi)
+    old = parse(options.config, text)
+    if config == old:
+        return Plan({}, "reload", entry)
+    new = dump(config, text)
+    validate(options, new, tools)
+    original = without(options.config, text, entry)
+    return Plan({options.config: new}, how_to_apply(old, config), Entry(original, new, before))
+
+
+def absent(options: Options, entry: Entry | None, tools: Tools) -> Plan:
+    """daemon.json without NVIDIA's runtime, ours or nvidia-docker2's."""
+    text = read(options.config)
+    new = without(options.config, text, entry)
+    if new == text:
+        return Plan({}, "reload", None)
+    apply = how_to_apply(parse(options.config, text), parse(options.config, new))
+    return Plan({options.config: new}, apply, None)
+
+
+def without(path: str, text: str | None, entry: Entry | None) -> str | None:
+    """The file without NVIDIA's keys, byte for byte as it was if nobody else wrote into it since."""
+    if entry and text == entry.written:
+        return entry.original
+    before = entry.before if entry else {}
+    config = parse(path, text)
+    keys = Keys(path, config, {})
+    runtime = keys.get(RUNTIME)
+    if runtime is not None and (RUNTIME in before or is_nvidias(runtime)):
+        former = before.get(RUNTIME)
+        keys.put(RUNTIME, None if is_nvidias(former) else former)
+    gone = keys.get(RUNTIME) is None
+    if keys.get(DEFAULT) == "nvidia" and (gone or DEFAULT in before):
+        former = before.get(DEFAULT)
+        # Docker does not start with a default runtime that it does not know.
+        keys.put(DEFAULT, None if gone and former == "nvidia" else former)
+    if CDI in before and keys.get(CDI) is not None:
+        keys.put(CDI, before[CDI])
+    if config == parse(path, text):
+        return text
+    return dump(config, text) if config else None
+
+
+def is_nvidias(runtime: Any) -> bool:
+    """Whether a runtime is NVIDIA's, as this module, nvidia-ctk and nvidia-docker2 write it."""
+    path = runtime.get("path") if isinstance(runtime, dict) else None
+    return isinstance(path, str) and os.path.basename(path) == "nvidia-container-runtime"
+
+
+def parse(path: str, text: str | None) -> dict[str, Any]:
+    """A missing or empty file sets nothing."""
+    if text is None or not text.strip():
+        return {}
+    try:
+        config = json.loads(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise RuntimeConfigError(f"{path}: {place}: not valid JSON: {error.msg}") from error
+    if not isinstance(config, dict):
+        raise RuntimeConfigError(f"{path}: not a JSON object but a {type(config).__name__}")
+    return config
+
+
+def dump(config: dict[str, Any], like: str | None) -> str:
+    """As JSON, indented as `like` is; by four spaces, as Docker's manual does it, if that tells nothing."""
+    found = re.search(r'^([ \t]+)"', like or "", re.MULTILINE)
+    return json.dumps(config, indent=found.group(1) if found else 4, ensure_ascii=False) + "\n"
+
+
+def validate(options: Options, text: str, tools: Tools) -> None:
+    """By Docker itself where it can: `--validate` came after 20.10, which takes the file as it is."""
+    path = tools.write("daemon.json", text)
+    try:
+        tools.output(options.executable, "--validate", "--config-file", path)
+    except MissingToolError:
+        raise
+    except RuntimeConfigError as error:
+        message = str(error).splitlines()[0]
+        if "unknown flag: --validate" not in message:
+            raise RuntimeConfigError(message.replace(path, options.config)) from error
+
+
+def how_to_apply(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """`reload` if a SIGHUP is enough: it takes runtimes and the default as they are in the file.
+
+    Tried with 20.10 and 26.1: of a key that is no longer in the file the old value stays in force, and
+    features (CDI) are read at the start only.
+    """
+    stays = all(key in new or key not in old for key in ("runtimes", DEFAULT))
+    return "reload" if stays and old.get("features") == new.get("features") else "restart"
+
+
+class Keys:
+    """A configuration by dotted key. `before` gets the former value of each key that is set."""
+
+    def __init__(self, path: str, config: dict[str, Any], before: dict[str, Any]) -> None:
+        self._config = config
+        self._before = before
+        for name in ("runtimes", "features", RUNTIME):
+            value = self.get(name)
+            if value is not None and not isinstance(value, dict):
+                raise RuntimeConfigError(f"{path}: {name} is not an object; write it as {{...}} or remove it")
+
+    def get(self, key: str) -> Any:
+        """Its value, or None."""
+        table, name = self._table(key)
+        return table.get(name)
+
+    def set(self, key: str, value: Any) -> None:
+        """Sets a key, and remembers what it was before the first time."""
+        if self.get(key) != value:
+            self._before.setdefault(key, self.get(key))
+            self.put(key, value)
+
+    def put(self, key: str, value: Any) -> None:
+        """Sets a key; None removes it, and the table that only it was in."""
+        table, name = self._table(key)
+        if value is not None:
+            if table is not self._config:
+                table = self._config.setdefault(key.split(".")[0], table)
+            table[name] = value
+            return
+        table.pop(name, None)
+        if not table and table is not self._config:
+            self._config.pop(key.split(".")[0], None)
+
+    def _table(self, key: str) -> tuple[dict[str, Any], str]:
+        """The table that a key is in, a new one if there is none, and its name there."""
+        outer, _, inner = key.partition(".")
+        return (self._config.get(outer) or {}, inner) if inner else (self._config, outer)
