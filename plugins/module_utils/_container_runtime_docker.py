@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import suppress
 from typing import Any
 
 from ._container_runtime_files import read
@@ -47,6 +48,9 @@ def absent(options: Options, entry: Entry | None, tools: Tools) -> Plan:
     new = without(options.config, text, entry)
     if new == text:
         return Plan({}, "reload", None)
+    if new is not None:
+        with suppress(MissingToolError):  # Docker is gone: nobody reads the file
+            validate(options, new, tools)
     apply = how_to_apply(parse(options.config, text), parse(options.config, new))
     return Plan({options.config: new}, apply, None)
 

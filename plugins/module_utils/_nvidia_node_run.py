@@ -27,7 +27,8 @@ class Result(NamedTuple):
 
 def run(command: list[str], timeout: float) -> Result:
     """Runs a command, in the C locale, for at most `timeout` seconds."""
-    program = shutil.which(command[0], path=os.pathsep.join([os.environ.get("PATH", ""), *SYSTEM_PATHS]))
+    path = os.pathsep.join([os.environ.get("PATH", ""), *SYSTEM_PATHS])
+    program = shutil.which(command[0], path=path)
     if program is None:
         return Result(None, "", f"{command[0]} is not installed")
     try:
@@ -36,7 +37,8 @@ def run(command: list[str], timeout: float) -> Result:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "LC_ALL": "C"},
+            # Programs look for helpers as well: dockerd for docker-proxy.
+            env={**os.environ, "LC_ALL": "C", "PATH": path},
             start_new_session=True,
             encoding="utf-8",
             errors="replace",

@@ -151,6 +151,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._container_runtime import DEFAULTS, execute
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._container_runtime_types import (
+    MissingToolError,
     Options,
     RuntimeConfigError,
     Tools,
@@ -174,10 +175,12 @@ def main() -> None:
     filled = {
         name: module.params[name] or getattr(defaults, name) for name in ("config", "drop_in", "executable")
     }
+    options = Options(**{**module.params, **filled})
     try:
         with tempfile.TemporaryDirectory(dir=module.tmpdir) as scratch:
-            options = Options(**{**module.params, **filled})
             result = execute(options, Tools(Path(scratch)), module.atomic_move, module.check_mode)
+    except MissingToolError as error:
+        module.fail_json(msg=f"{error}: install it before {options.runtime} is told of NVIDIA's runtime")
     except RuntimeConfigError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
