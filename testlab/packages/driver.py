@@ -137,7 +137,9 @@ def kernel_modules(version: str, files: Path) -> list[Package]:
         source = f"/usr/src/{module}-{version}"
         relations = {
             "Provides": f"nvidia-{prefix}kernel-{version}, nvidia-{prefix}kernel-dkms-any (= {version})",
-            "Depends": f"firmware-nvidia-gsp (= {version}-1) | firmware-nvidia-gsp-{version}, {support}--v1, dkms (>= 3.0.3-4~)",
+            # Debian's asks for dkms. apt would choose the real one, which has nothing to compile here.
+            "Depends": f"firmware-nvidia-gsp (= {version}-1) | firmware-nvidia-gsp-{version}, {support}--v1, "
+            "dkms-stand-in",
         }
         if not prefix:
             relations["Recommends"] = f"nvidia-driver (>= {version}) | libcuda1 (>= {version})"
@@ -286,7 +288,7 @@ def kernel(release: str) -> list[Package]:
             {"Depends": "initramfs-tools-stand-in | initramfs-tools | linux-initramfs-tool"},
             {f"/boot/vmlinuz-{release}": "stand-in\n", f"/lib/modules/{release}/modules.order": ""},
             {
-                "postinst": f'if [ "$1" = configure ]; then depmod {release}; update-initramfs -c -k {release}; fi\n',
+                "postinst": f'if [ "$1" = configure ]; then depmod {release} 2>/dev/null; update-initramfs -c -k {release}; fi\n',
                 "postrm": f'if [ "$1" = remove ]; then rm -f /boot/initrd.img-{release}; fi\n',
             },
         ),
