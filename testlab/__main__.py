@@ -38,12 +38,11 @@ def lab_name(text: str) -> str:
     return text
 
 
-def build(engine: Engine) -> Path:
-    """Make all that is missing; returns the package repository's directory."""
+def build(engine: Engine) -> tuple[dict[str, str], Path]:
+    """Make all that is missing: the image of each release, and the directory of the package repository."""
     host.install_packages()
     engine.start()
-    image.build(engine)
-    return packages.build(engine.directory)
+    return image.build(engine), packages.build(engine.directory)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -56,7 +55,7 @@ def run(options: argparse.Namespace) -> None:
             build(engine)
         case "up":
             wanted = [lab.parse(text) for text in options.nodes]
-            lab.up(engine, options.lab, wanted, build(engine))
+            lab.up(engine, options.lab, wanted, *build(engine))
             print(lab.inventory_path(options.lab))
         case "restart":
             lab.restart(engine, options.lab, options.nodes)

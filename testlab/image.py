@@ -64,18 +64,11 @@ def step(what: str) -> Iterator[None]:
     print(f"testlab: {what}: done ({time.monotonic() - started:.0f} s)", flush=True)
 
 
-def name(engine: Engine, release: str) -> str:
-    """The image of a release, as what it is made from gives it now. It need not exist."""
-    public = engine.directory / "ssh/id_ed25519.pub"
-    return f"localhost/testlab-{release}:{cache.key(_base(release), HERE / 'rootfs', HERE / 'gpu', public)}"
-
-
-def build(engine: Engine) -> None:
-    """Make the ssh key and the images that are not there yet, side by side."""
+def build(engine: Engine) -> dict[str, str]:
+    """Make the ssh key and the images that are not there yet, side by side. The image of each release."""
     ssh_key(engine.directory)
     with ThreadPoolExecutor(len(RELEASES)) as pool:
-        for done in [pool.submit(_build, engine, release) for release in RELEASES]:
-            done.result()
+        return dict(zip(RELEASES, pool.map(lambda release: _build(engine, release), RELEASES), strict=True))
 
 
 def ssh_key(directory: Path) -> Path:
@@ -89,14 +82,17 @@ def ssh_key(directory: Path) -> Path:
     return key
 
 
-def _build(engine: Engine, release: str) -> None:
+def _build(engine: Engine, release: str) -> str:
     with cache.lock(engine.directory / f"locks/{release}"):
-        image, base = name(engine, release), _base(release)
+        base = _base(release)
         if not _exists(engine, base):
             _build_base(engine, release, base)
+        layers = (HERE / "rootfs", HERE / "gpu", engine.directory / "ssh/id_ed25519.pub")
+        image = f"localhost/testlab-{release}:{cache.key(base, *layers)}"
         if not _exists(engine, image):
             with step(f"{release}: image"):
                 _build_layer(engine, base, image)
+        return image
 
 
 def _exists(engine: Engine, image: str) -> bool:

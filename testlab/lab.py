@@ -104,7 +104,7 @@ def control_directory(engine: Engine, lab: str) -> Path:
     return engine.run_directory / "ssh" / lab
 
 
-def up(engine: Engine, lab: str, wanted: list[Wanted], archive: Path) -> None:
+def up(engine: Engine, lab: str, wanted: list[Wanted], images: dict[str, str], archive: Path) -> None:
     """Start nodes and wait for them. If one does not start, all are taken away."""
     names = [want.name for want in wanted]
     if twice := {name for name in names if names.count(name) > 1}:
@@ -114,7 +114,7 @@ def up(engine: Engine, lab: str, wanted: list[Wanted], archive: Path) -> None:
         if both := sorted(there.intersection(names)):
             raise TestlabError(f"lab {lab} has {', '.join(both)} already; python -m testlab down --lab {lab}")
         try:
-            made = _create(engine, lab, wanted, archive)
+            made = _create(engine, lab, wanted, images, archive)
             gpus = {want.name: want.gpus for want in wanted}
             _each(made, "up", lambda node: _boot(engine, node, gpus[node.name]))
         except BaseException:
@@ -130,7 +130,9 @@ def write_inventory(engine: Engine, lab: str) -> None:
     path.write_text(text)
 
 
-def _create(engine: Engine, lab: str, wanted: list[Wanted], archive: Path) -> list[Node]:
+def _create(
+    engine: Engine, lab: str, wanted: list[Wanted], images: dict[str, str], archive: Path
+) -> list[Node]:
     """Make the containers, stopped: from then on their addresses are taken."""
     archives = engine.directory / "archives"
     archives.mkdir(exist_ok=True)
@@ -152,7 +154,7 @@ def _create(engine: Engine, lab: str, wanted: list[Wanted], archive: Path) -> li
                 *("--volume", f"{archives}:/srv/testlab/archives"),
                 # On a real disk, since the engines' overlayfs cannot lie on the node's own overlayfs.
                 *("--volume", "/var/lib/containerd", "--volume", "/var/lib/docker"),
-                image.name(engine, want.release),
+                images[want.release],
             )
             made.append(node)
     if len(made) < len(wanted):
@@ -229,11 +231,11 @@ def restart(engine: Engine, lab: str, names: list[str]) -> None:
 
 def down(engine: Engine, patterns: list[str]) -> None:
     """Take away the labs whose names match. None is no error."""
-    members = nodes(engine, patterns)
-    _remove(engine, members)
-    for lab in sorted({node.lab for node in members}):
-        print(f"testlab: down: {lab}", flush=True)
-        shutil.rmtree(inventory_path(lab).parent, ignore_errors=True)
+    for lab in sorted({node.lab for node in nodes(engine, patterns)}):
+        with cache.lock(engine.directory / f"locks/lab-{lab}"):
+            _remove(engine, nodes(engine, [lab]))
+            shutil.rmtree(inventory_path(lab).parent, ignore_errors=True)
+            print(f"testlab: down: {lab}", flush=True)
 
 
 def _remove(engine: Engine, members: list[Node]) -> None:
