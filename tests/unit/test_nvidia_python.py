@@ -26,13 +26,15 @@ def reached(paths: list[Path]) -> list[Path]:
         found[path] = None
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.level or ours(node.module or "")):
-                other = PLUGINS / "module_utils" / f"{(node.module or '').split('.')[-1]}.py"
-                paths += [other] * (other not in found)
+                # Either of the package or of one of its modules.
+                names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+                files = [PLUGINS / "module_utils" / f"{name}.py" for name in names if name]
+                paths += [file for file in files if file not in found and file.exists()]
     return sorted(found)
 
 
 def ours(module: str) -> bool:
-    return module.startswith("ansible_collections.gpulab.pachyderm.plugins.module_utils.")
+    return f"{module}.".startswith("ansible_collections.gpulab.pachyderm.plugins.module_utils.")
 
 
 def name_of(path: Path) -> str:
@@ -113,9 +115,10 @@ def test_the_check_finds(line: str, problem: str) -> None:
 def test_what_a_module_imports_is_checked_too(tmp_path: Path) -> None:
     module = tmp_path / "nvidia_x.py"
     package = "ansible_collections.gpulab.pachyderm.plugins.module_utils"
-    module.write_text(f"from {package}._nvidia_node import read_node\n")
-    names = {path.name for path in reached([module])}
-    assert {"nvidia_x.py", "_nvidia_node.py", "_nvidia_node_run.py"} <= names
+    for line in (f"from {package}._nvidia_node import read_node", f"from {package} import _nvidia_node"):
+        module.write_text(f"{line}\n")
+        names = {path.name for path in reached([module])}
+        assert {"nvidia_x.py", "_nvidia_node.py", "_nvidia_node_run.py"} <= names
 
 
 @pytest.mark.parametrize("line", ["match a:\n    case 1: pass", "with (open(a) as b, open(c) as d): pass"])
