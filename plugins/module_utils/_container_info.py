@@ -114,14 +114,14 @@ def engine(units: tuple[str, ...], binary: str) -> dict[str, Any]:
 
 
 def is_stale(info: dict[str, Any], text: str | None) -> bool:
-    """Whether the Docker that answered `info` has not taken over what its daemon.json says of NVIDIA's runtime.
+    """Whether the Docker that answered `info` has not taken over what daemon.json says of NVIDIA's runtime.
 
     Docker takes a runtime or a default on SIGHUP, but forgets one, or begins with CDI, only when it starts.
     """
     try:
         wanted = json.loads(text or "{}")
     except ValueError:
-        return False  # It could not start with this file either: to say so is for those who read it to change it.
+        return False  # Whoever is about to change the file says so.
     path = (wanted.get("runtimes") or {}).get("nvidia", {}).get("path")
     if (info.get("Runtimes") or {}).get("nvidia", {}).get("path") != path:
         return True
@@ -217,12 +217,15 @@ def unit_states(names: list[str]) -> dict[str, dict[str, Any]]:
     """For each unit its file (null: there is none), and whether it starts at boot and runs."""
     states = {}
     for name in names:
-        shown = run("systemctl", "show", "--property", "FragmentPath,UnitFileState,ActiveState", name)[1]
+        shown = run(
+            "systemctl", "show", "--property", "FragmentPath,UnitFileState,ActiveState,NeedDaemonReload", name
+        )[1]
         state = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
         states[name] = {
             "file": state.get("FragmentPath") or None,
             "enabled": state.get("UnitFileState") == "enabled",
             "active": state.get("ActiveState") == "active",
+            "needs_daemon_reload": state.get("NeedDaemonReload") == "yes",
         }
     return states
 

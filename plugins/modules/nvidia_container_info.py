@@ -97,7 +97,7 @@ containers:
           description: Docker only. Its version; null where it does not answer.
           type: str
         stale:
-          description: Docker only. Whether it runs with another NVIDIA runtime than C(/etc/docker/daemon.json) says.
+          description: Docker only. Whether C(daemon.json) says another NVIDIA runtime than it has.
           type: bool
         live_restore:
           description: Docker only. Whether containers survive its restart; null where it does not answer.
@@ -121,7 +121,8 @@ containers:
       description: For each of O(cdi_specs) its C(driver_version) and C(devices); null where it is missing.
       type: dict
     units:
-      description: For each of O(units) its C(file) (null where it is missing), C(enabled) and C(active).
+      description: For each of O(units) its C(file) (null where it is missing), C(enabled), C(active) and
+        C(needs_daemon_reload).
       type: dict
     files:
       description: Those of O(files) that exist.
