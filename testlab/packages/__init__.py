@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The packages that the nodes install in the tests: NVIDIA's container toolkit, and stand-ins of its driver."""
+"""What the nodes install in the tests: NVIDIA's container toolkit, and stand-ins of its driver."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from testlab import cache as keys
-from testlab.packages import deb, driver, repository, toolkit
+from testlab.packages import deb, driver, kernel, repository, toolkit
 
 HERE = Path(__file__).resolve().parent
 
@@ -29,7 +29,7 @@ def build(cache: Path) -> Path:
             found = toolkit.packages(cache)
             print("testlab: packages: stand-ins of NVIDIA's driver", flush=True)
             with driver.compiled() as files:
-                for package in [*found, *driver.packages(files)]:
+                for package in [*found, *kernel.packages(), *driver.packages(files)]:
                     deb.write(package, part / "pool")
             print("testlab: packages: signing the repository", flush=True)
             repository.publish(part)

@@ -41,26 +41,47 @@ class Link:
     target: str
 
 
+# What lies at a path: a text, a file of this machine (copied with its mode) or a link.
+Content = str | Path | Link
+
+
 @dataclass(frozen=True)
 class Package:
     """A binary package of amd64.
 
-    `relations` holds fields of the control file (Depends, Provides, ...). `files` says what lies at each absolute
-    path: a text, a file of this machine (a path, copied with its mode) or a link. What lies under /etc is a conffile.
-    `scripts` are bodies of maintainer scripts; `units` are systemd units that the package enables and starts.
+    `relations` holds fields of the control file (Depends, Provides, ...). `files` says what lies at each
+    absolute path; what lies under /etc is a conffile. `scripts` are bodies of maintainer scripts; `units` are
+    systemd units that the package enables and starts; `triggers` is a trigger that it activates.
     """
 
     name: str
     version: str
     description: str
     relations: dict[str, str] = field(default_factory=dict)
-    files: dict[str, str | Path | Link] = field(default_factory=dict)
+    files: dict[str, Content] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
     units: tuple[str, ...] = ()
+    triggers: str = ""
 
     @property
     def file_name(self) -> str:
         return f"{self.name}_{self.version}_amd64.deb"
+
+
+def stand_in(
+    name: str,
+    version: str,
+    what: str,
+    relations: dict[str, str] | None = None,
+    files: dict[str, Content] | None = None,
+    *,
+    scripts: dict[str, str] | None = None,
+    units: tuple[str, ...] = (),
+    triggers: str = "",
+) -> Package:
+    """A package that is a stand-in and says so."""
+    text = f"{what} (stand-in)\nStand-in for the tests, with the name and relations of the real package."
+    return Package(name, version, text, relations or {}, files or {}, scripts or {}, units, triggers)
 
 
 def control(package: Package) -> str:
@@ -78,7 +99,7 @@ def control(package: Package) -> str:
 
 
 def scripts(package: Package) -> dict[str, str]:
-    """The maintainer scripts, with what the package's units need put behind (before, at a removal) its own."""
+    """The maintainer scripts, with what the package's units need behind (prerm: before) its own."""
     bodies = dict(package.scripts)
     if package.units:
         # Written anew after an upgrade, so that a daemon of the old version does not stay.
@@ -100,13 +121,12 @@ def write(package: Package, directory: Path) -> Path:
         for place, content in package.files.items():
             put(root / place.removeprefix("/"), content)
         (root / "DEBIAN/control").write_text(control(package))
-        conffiles = [
-            place
-            for place, content in package.files.items()
-            if place.startswith("/etc/") and content_is_file(content)
-        ]
+        files = [place for place, content in package.files.items() if not isinstance(content, Link)]
+        conffiles = [place for place in files if place.startswith("/etc/")]
         if conffiles:
             (root / "DEBIAN/conffiles").write_text("".join(f"{place}\n" for place in conffiles))
+        if package.triggers:
+            (root / "DEBIAN/triggers").write_text(f"activate-noawait {package.triggers}\n")
         for name, body in scripts(package).items():
             (root / "DEBIAN" / name).write_text(body)
             (root / "DEBIAN" / name).chmod(0o755)
@@ -117,11 +137,7 @@ def write(package: Package, directory: Path) -> Path:
     return target
 
 
-def content_is_file(content: str | Path | Link) -> bool:
-    return not isinstance(content, Link)
-
-
-def put(path: Path, content: str | Path | Link) -> None:
+def put(path: Path, content: Content) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, Link):
         path.symlink_to(content.target)

@@ -22,7 +22,7 @@ PROXY = "https://proxy.golang.org"
 
 
 def command(cache: Path) -> str:
-    """The path of a go command that can build the toolkit; fetched into `cache` where the machine has none."""
+    """A go command that can build the toolkit; fetched into `cache` where the machine has none."""
     own = shutil.which("go")
     if own and release(own) >= NEEDED:
         return own

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A signed apt repository, and beside it one whose key has expired. See wiki.debian.org/DebianRepository/Format."""
+"""A signed apt repository, and beside it one whose key has expired (wiki.debian.org/DebianRepository)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIGNER = "testlab of gpulab.pachyderm (throw-away key)"
 
 
 def publish(root: Path) -> None:
-    """Make an apt repository of the packages in root/pool, and root/expired: the same, signed by an expired key.
+    """Make an apt repository of root/pool, and root/expired: the same, signed by an expired key.
 
     Each holds key.asc and key.gpg. The keys are made anew and kept nowhere.
     """
@@ -24,12 +24,12 @@ def publish(root: Path) -> None:
     expired = root / "expired"
     expired.mkdir()
     (expired / "pool").symlink_to("../pool")
-    for place, made in ((root, now), (expired, now - timedelta(days=400))):
+    for place in (root, expired):
         folder = place / "dists" / SUITE
         (folder / "main/binary-amd64").mkdir(parents=True)
         (folder / "main/binary-amd64/Packages").write_text(index)
-        (folder / "Release").write_text(release(folder, made))
-        sign(place, folder, made, days=365)
+        (folder / "Release").write_text(release(folder, now))
+        sign(place, folder, now, expired=place == expired)
 
 
 def stanza(deb: Path, root: Path) -> str:
@@ -53,32 +53,32 @@ def release(folder: Path, made: datetime) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sign(place: Path, folder: Path, made: datetime, days: int) -> None:
-    """Sign folder/Release with a new key that was made at `made` and lives so many days; key.asc and key.gpg."""
+def sign(place: Path, folder: Path, now: datetime, expired: bool) -> None:
+    """Sign folder/Release with a new key, and write key.asc and key.gpg into `place`.
+
+    An expired key had expired before it signed: apt of trixie (sqv) rightly accepts what was signed before.
+    """
     # In /tmp whatever TMPDIR says: gpg's agent cannot listen on a path of more than 107 bytes.
     with tempfile.TemporaryDirectory(prefix="testlab-gpg-", dir="/tmp") as home:
         environment = {**os.environ, "GNUPGHOME": home}
-        clock = f"--faked-system-time={made:%Y%m%dT%H%M%S}!"
 
-        def gpg(*arguments: str) -> None:
-            command = [
-                "gpg",
-                "--batch",
-                "--quiet",
-                "--yes",
-                "--pinentry-mode=loopback",
-                "--passphrase=",
-                clock,
-                *arguments,
-            ]
-            subprocess.run(command, env=environment, check=True, capture_output=True)
+        def gpg(days_ago: int, *arguments: str) -> str:
+            clock = f"--faked-system-time={now - timedelta(days=days_ago):%Y%m%dT%H%M%S}!"
+            secret = ("--pinentry-mode=loopback", "--passphrase=")
+            command = ["gpg", "--batch", "--quiet", "--yes", *secret, clock, *arguments]
+            return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
         try:
-            gpg("--quick-generate-key", SIGNER, "rsa3072", "sign", f"{days}d")
-            gpg("--clear-sign", "--output", str(folder / "InRelease"), str(folder / "Release"))
-            gpg("--detach-sign", "--armor", "--output", str(folder / "Release.gpg"), str(folder / "Release"))
-            gpg("--export", "--output", str(place / "key.gpg"))
-            gpg("--export", "--armor", "--output", str(place / "key.asc"))
+            gpg(400, "--quick-generate-key", SIGNER, "rsa3072", "sign", "never")
+            gpg(0, "--clear-sign", "--output", str(folder / "InRelease"), str(folder / "Release"))
+            gpg(0, "--detach-sign", "--armor", "--output", f"{folder}/Release.gpg", f"{folder}/Release")
+            if expired:
+                # gpg does not sign with an expired key, so its end is set afterwards, at a time of the past.
+                listed = gpg(0, "--list-keys", "--with-colons").splitlines()
+                fingerprint = next(line.split(":")[9] for line in listed if line.startswith("fpr:"))
+                gpg(399, "--quick-set-expire", fingerprint, "30d")
+            gpg(0, "--export", "--output", str(place / "key.gpg"))
+            gpg(0, "--export", "--armor", "--output", str(place / "key.asc"))
         finally:
             # Generating a key started an agent, which would stay.
             subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """NVIDIA's container toolkit, really built, and packed as the packaging files in its own source say.
 
-libnvidia-container is C and comes from elsewhere; the toolkit needs it for its legacy mode only, so stand-ins fill
-the dependency. nvidia-docker2, the predecessor, is a stand-in with the files of the real one.
+libnvidia-container is C and comes from elsewhere; the toolkit needs it for its legacy mode only, so stand-ins
+fill the dependency. nvidia-docker2, the predecessor, is a stand-in with the files of the real one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from testlab import cache as keys
 from testlab.cache import TestlabError
 from testlab.packages import go
-from testlab.packages.deb import Link, Package
+from testlab.packages.deb import Content, Package, stand_in
 
 HERE = Path(__file__).resolve().parent
 MODULE = "github.com/NVIDIA/nvidia-container-toolkit"
@@ -25,7 +25,10 @@ MODULE = "github.com/NVIDIA/nvidia-container-toolkit"
 RELEASES = ("toolkit-1.19", "toolkit-1.20")
 # What the toolkit's Makefile gives the linker: NVML is looked up when the program runs.
 UNRESOLVED = "-Wl,--unresolved-symbols=ignore-in-object-files"
-LDFLAGS = "-s -w -X {module}/internal/info.version={version} '-extldflags=-Wl,--export-dynamic {unresolved} -Wl,-z,lazy'"
+LDFLAGS = (
+    "-s -w -X {module}/internal/info.version={version} "
+    "'-extldflags=-Wl,--export-dynamic {unresolved} -Wl,-z,lazy'"
+)
 PACKED = ("nvidia-container-toolkit", "nvidia-container-toolkit-base")
 
 NVIDIA_CONTAINER_CLI = """\
@@ -34,7 +37,7 @@ NVIDIA_CONTAINER_CLI = """\
 case $1 in
     --version | -V) echo 'cli-version: @VERSION@ (stand-in)' ;;
     *)
-        echo 'nvidia-container-cli: this is a stand-in, it cannot set up containers: use mode = "cdi" or "auto"' >&2
+        echo 'nvidia-container-cli: a stand-in, which cannot set up containers: use mode = "cdi" or "auto"' >&2
         exit 1
         ;;
 esac
@@ -74,8 +77,11 @@ def build(directory: Path, cache: Path) -> tuple[str, Path, Path]:
     program = go.command(cache)
     environment = {
         **os.environ,
-        **{"GOFLAGS": "-mod=readonly -buildvcs=false", "GOTOOLCHAIN": "local", "GOWORK": "off"},
-        **{"CGO_ENABLED": "1", "CGO_LDFLAGS_ALLOW": UNRESOLVED},
+        "GOFLAGS": "-mod=readonly -buildvcs=false",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "CGO_ENABLED": "1",
+        "CGO_LDFLAGS_ALLOW": UNRESOLVED,
     }
 
     def run(*arguments: str) -> str:
@@ -102,14 +108,14 @@ def build(directory: Path, cache: Path) -> tuple[str, Path, Path]:
 
 
 def packed(version: str, source: Path, binaries: Path) -> list[Package]:
-    """The toolkit's packages, after packaging/debian of its source (control, *.install, maintainer scripts)."""
+    """The toolkit's packages, after packaging/debian of its source (control, *.install, scripts)."""
     debian = source / "packaging/debian"
     stanzas = [fields(stanza) for stanza in (debian / "control").read_text().split("\n\n")]
     found = []
     for stanza in stanzas:
         if (name := stanza.get("Package")) not in PACKED:
             continue
-        files: dict[str, str | Path | Link] = {}
+        files: dict[str, Content] = {}
         for line in (debian / f"{name}.install").read_text().splitlines():
             file, folder = line.split()
             files[f"/{folder.strip('/')}/{file}"] = find(file, binaries, source)
@@ -125,11 +131,7 @@ def packed(version: str, source: Path, binaries: Path) -> list[Package]:
                 stanza["Description"],
                 {key: text for key, text in relations.items() if text},
                 files,
-                {
-                    kind: script
-                    for kind in ("postinst", "postrm")
-                    if (script := own_script(debian, name, kind))
-                },
+                own_scripts(debian, name, version),
                 units,
             )
         )
@@ -154,22 +156,29 @@ def find(name: str, binaries: Path, source: Path) -> Path:
     raise TestlabError(f"{source.name} names {name} in its packaging, but neither builds nor ships it")
 
 
-def own_script(debian: Path, name: str, kind: str) -> str:
-    path = debian / f"{name}.{kind}"
-    # What debhelper would add is what `deb` adds behind; so the script must not end here.
-    return re.sub(r"#DEBHELPER#\s+exit 0\s*$", "", path.read_text()) if path.exists() else ""
+def own_scripts(debian: Path, name: str, version: str) -> dict[str, str]:
+    """The package's maintainer scripts, with its *.maintscript as debhelper would put it in."""
+    found = {}
+    helpers = debian / f"{name}.maintscript"
+    lines = helpers.read_text().replace("@VERSION@", f"{version}-1").splitlines() if helpers.exists() else []
+    added = "".join(f'dpkg-maintscript-helper {line} -- "$@"\n' for line in lines)
+    for kind in ("preinst", "postinst", "prerm", "postrm"):
+        path = debian / f"{name}.{kind}"
+        # What debhelper would add is what `deb` adds behind; so the script must not end here.
+        body = re.sub(r"#DEBHELPER#\s+exit 0\s*$", "", path.read_text()) if path.exists() else ""
+        if text := body + added:
+            found[kind] = text
+    return found
 
 
 def libnvidia_container(version: str) -> list[Package]:
-    note = "\nStand-in for the tests: the real one is not built here."
     cli = NVIDIA_CONTAINER_CLI.replace("@VERSION@", version)
+    needs = {"Depends": f"libnvidia-container1 (>= {version}-1)"}
     return [
-        Package("libnvidia-container1", f"{version}-1", f"NVIDIA container runtime library (stand-in){note}"),
-        Package(
-            "libnvidia-container-tools",
-            f"{version}-1",
-            f"NVIDIA container runtime library: command (stand-in){note}",
-            {"Depends": f"libnvidia-container1 (>= {version}-1)"},
+        stand_in("libnvidia-container1", f"{version}-1", "NVIDIA container runtime library"),
+        stand_in(
+            *("libnvidia-container-tools", f"{version}-1", "NVIDIA container runtime library: command"),
+            needs,
             {"/usr/bin/nvidia-container-cli": cli},
         ),
     ]
@@ -177,10 +186,8 @@ def libnvidia_container(version: str) -> list[Package]:
 
 def nvidia_docker2() -> Package:
     """Up to 2.13 the real package brought a daemon.json and a wrapper; from 2.14 on it is empty."""
-    return Package(
-        "nvidia-docker2",
-        "2.13.0-1",
-        "nvidia-docker CLI wrapper (stand-in)\nStand-in for the tests, with the files and relations of the real one.",
+    return stand_in(
+        *("nvidia-docker2", "2.13.0-1", "nvidia-docker CLI wrapper"),
         {"Depends": "nvidia-container-toolkit (>= 1.13.0-1)", "Breaks": "nvidia-docker (<< 2.0.0)"},
         {"/etc/docker/daemon.json": DAEMON_JSON, "/usr/bin/nvidia-docker": NVIDIA_DOCKER},
     )
