@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Thin verbs; what they do is in scripts/. Everything is made inside of the checkout.
-.PHONY: help setup demo report check test stop clean
+# Thin verbs; what they do is in scripts/ and testlab/. Everything is made inside of the checkout, but for the test
+# nodes' images and packages, which are kept in the user's cache directory (TESTLAB_CACHE).
+.PHONY: help setup demo report check test nodes nodes-down stop clean
 .DEFAULT_GOAL := help
 
 # A venv holds its own path: the stamps of one that was moved with the checkout do not count.
@@ -9,7 +10,7 @@ $(shell rm -f .venv/demo.stamp .venv/test.stamp)
 endif
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/demo.stamp .lab/data/iris.csv ## Make .venv with what the demo needs, and the first data sets
 
@@ -34,9 +35,17 @@ check: .venv/test.stamp ## Fast checks: linters, types, unit tests
 test: .venv/test.stamp ## All tests
 	@scripts/test.sh
 
+nodes: .venv/demo.stamp ## Two nodes with systemd and simulated GPUs, to try roles on (needs root)
+	@.venv/bin/python -m testlab up --lab nodes gpu1=trixie:2 gpu2=bookworm:1
+	@echo 'To try a role: .venv/bin/ansible-playbook -i build/testlab/nodes/inventory.yml playbooks/nodes.yml'
+
+nodes-down: ## Take them away
+	@.venv/bin/python -m testlab down --lab nodes
+
 stop: ## Stop the lab's pachd (that of LAB); what it holds stays
 	@scripts/stop.sh
 
-clean: ## Stop the lab, and delete it and all that was made here (.lab, .venv, caches)
+clean: ## Stop the lab and all nodes, and delete all that was made here (.lab, .venv, caches)
 	@test ! -x .venv/bin/ansible-playbook || LAB= ADDRESS= scripts/stop.sh
+	@! .venv/bin/python -m testlab usable >/dev/null 2>&1 || .venv/bin/python -m testlab down --all
 	rm -rf .lab .venv .ansible .mypy_cache .ruff_cache .pytest_cache build

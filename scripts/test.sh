@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # All tests, stage by stage; goes on after a failure and sums up at the end.
-# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks demo (default: all)
-# CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs.
+# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes demo (default: all)
+# CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs; so does a stage
+# that this machine cannot run, but for those that OPTIONAL_STAGES names.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 # Some tests call what Debian keeps in sbin, which an ordinary user's PATH may lack.
@@ -10,10 +11,17 @@ export PATH="$PWD/.venv/bin:$PATH:/usr/sbin:/sbin" LC_ALL=C.UTF-8 ANSIBLE_CONFIG
 # A copy of the collection that ansible-lint made of an older state would win over the checkout.
 rm -rf .ansible
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'finish' EXIT
+# The screen, also for what check keeps in the log.
+exec 3>&1
 passed=0
 failed=0
 failures=()
+
+finish() {
+    rm -f "$log"
+    [ -z "${nodes_used:-}" ] || python -m testlab down --lab 'molecule-*' --lab 'test-*'
+}
 
 # check NAME COMMAND...: one check that passes or fails as a whole.
 check() {
@@ -52,9 +60,27 @@ tests() {
     [ "$bad" = 0 ] || failures+=("$name: $bad")
 }
 
+# skip STAGE REASON: a stage that cannot run here.
+skip() {
+    printf -- '--- skipped: %s\n' "$2"
+    case "${CI:-}, ${OPTIONAL_STAGES:-} " in
+        true,*" $1 "*) ;;
+        true,*)
+            failed=$((failed + 1))
+            failures+=("$1: skipped")
+            ;;
+    esac
+}
+
 render_docs() {
     ansible-doc --type module --json $(ls plugins/modules | sed -n 's/^\(pachyderm_.*\)\.py$/gpulab.pachyderm.\1/p') >/dev/null &&
         ansible-doc --type role --json $(ls roles | sed 's/^/gpulab.pachyderm./') >/dev/null
+}
+
+build_nodes() { python -m testlab build >&3; }
+
+scenario() {
+    MOLECULE_GLOB='molecule/*/molecule.yml' MOLECULE_COMMAND_BORDERS=0 NO_COLOR=1 molecule test --scenario-name "$1"
 }
 
 demo() {
@@ -68,19 +94,34 @@ stage_lint() {
     check "ruff format" ruff format --check
     check "mypy: embedded pachd" mypy -p pachd_embedded
     check "mypy: plugins" mypy -p ansible_collections.gpulab.pachyderm.plugins
+    check "mypy: testlab" mypy -p testlab
     check "mypy: scripts, roles, examples" mypy scripts roles/*/files/*.py examples/datasets
     check "yamllint" yamllint --strict .
     check "ansible-lint" ansible-lint -q --strict
     check "ansible-doc renders modules and roles" render_docs
 }
 
-stage_unit() { tests "unit tests" tests/unit tests/meta; }
+stage_unit() { tests "unit tests" tests/unit tests/meta tests/testlab; }
 stage_embedded() { tests "tests of the embedded pachd" tests/embedded tests/contract; }
 stage_playbooks() { tests "tests of modules, roles and playbooks" tests/playbooks; }
+stage_nodes() {
+    local reason path
+    if ! reason=$(python -m testlab usable 2>&1); then
+        skip nodes "$reason"
+        return
+    fi
+    nodes_used=1
+    check "test nodes: images and package repository" build_nodes
+    for path in molecule/*/molecule.yml; do
+        path=${path%/molecule.yml}
+        check "molecule: ${path#molecule/}" scenario "${path#molecule/}"
+    done
+    [ ! -d tests/nodes ] || tests "tests on nodes" tests/nodes
+}
 stage_demo() { check "make demo" demo; }
 
 stages=("$@")
-[ $# -gt 0 ] || stages=(lint unit embedded playbooks demo)
+[ $# -gt 0 ] || stages=(lint unit embedded playbooks nodes demo)
 for number in "${!stages[@]}"; do
     printf '\n=== %d/%d %s\n' $((number + 1)) ${#stages[@]} "${stages[$number]}"
     "stage_${stages[$number]}"
