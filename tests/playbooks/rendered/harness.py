@@ -90,9 +90,9 @@ class Call:
         given = self.args.get("argv") or self.args.get("_raw_params") or self.args.get("cmd") or ""
         return given if isinstance(given, str) else shlex.join(map(str, given))
 
-    def list(self, *names: str) -> list[str]:
+    def items(self, *names: str) -> list[str]:
         """An argument that may be one string or a list, under the first of these names that is given."""
-        value = next((self.args[name] for name in names if self.args.get(name)), [])
+        value: Any = next((self.args[name] for name in names if self.args.get(name)), [])
         return [str(item) for item in value] if isinstance(value, list) else re.split(r"[ ,]+", str(value))
 
 
@@ -118,6 +118,11 @@ class Rendered:
     @property
     def changed(self) -> list[str]:
         return [event["task"] for event in self.events if event["changed"]]
+
+    @property
+    def written(self) -> list[str]:
+        """Contents of the files that were written or, in check mode, would have been."""
+        return [text for event in self.events for text in event["written"]]
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -160,7 +165,7 @@ def run(cases: Mapping[str, Case], directory: Path, check: bool) -> dict[str, Re
             "ansible_user": "root",
             **case.variables,
         }
-    inventory = {"all": {"hosts": hosts, "children": {"gpu_nodes": {"hosts": dict.fromkeys(hosts, {})}}}}
+    inventory = {"all": {"hosts": hosts, "children": {"gpu_nodes": {"hosts": {host: {} for host in hosts}}}}}
     (directory / "inventory.json").write_text(json.dumps(inventory))
     (directory / "play.yml").write_text(PLAY)
     events = directory / "events"
@@ -169,6 +174,7 @@ def run(cases: Mapping[str, Case], directory: Path, check: bool) -> dict[str, Re
         "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "plugins/connection"),
         "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "plugins/callback"),
         "ANSIBLE_STDOUT_CALLBACK": "rendered",
+        "ANSIBLE_DIFF_ALWAYS": "true",
         "ANSIBLE_PIPELINING": "true",
         "ANSIBLE_INJECT_FACT_VARS": "false",
         "ANSIBLE_FORKS": "4",

@@ -82,7 +82,8 @@ GPUS: dict[str, tuple[int, str, str, int]] = {
     "RTX4090": (2, "0x2684", "ada", 0),
     "H100": (1, "0x2331", "hopper", 0),
     "HGX": (8, "0x2330", "hopper", 4),
-    "B200": (8, "0x2901", "blackwell", 2),
+    # Its NVSwitches are behind a bridge, not on the PCI bus.
+    "B200": (8, "0x2901", "blackwell", 0),
 }
 
 
@@ -103,6 +104,7 @@ def nvidia(
     """
     count, device, generation, switches = GPUS[gpu]
     addresses = [f"0000:{number + 1:02x}:00.0" for number in range(count)]
+    bound = "nvidia" if loaded else None
     smi = [
         {
             "index": index,
@@ -115,7 +117,8 @@ def nvidia(
     ]
     return {
         "gpus": [
-            {"address": address, "device_id": device, "generation": generation} for address in addresses
+            {"address": address, "device_id": device, "generation": generation, "bound_to": bound}
+            for address in addresses
         ],
         "nvswitches": [f"0000:{number + 0x80:02x}:00.0" for number in range(switches)],
         "kernel": PLATFORMS[platform]["ansible_kernel"],
@@ -138,5 +141,39 @@ def nvidia(
         },
         "packages": packages or {},
         "machine_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+        **more,
+    }
+
+
+ENGINES = {"docker": "docker", "containerd": "containerd", "crio": "crio", "k3s": "k3s", "rke2": "rke2-server"}
+
+
+def containers(
+    *running: str, runtimes: dict[str, str | None] | None = None, **more: Any
+) -> dict[str, Any]:
+    """What nvidia_container_info answers as `containers`: these engines run, with these runtimes."""
+    engines = {
+        name: {
+            "installed": name in running,
+            "active": name in running,
+            "unit": f"{unit}.service",
+            "needs_daemon_reload": False,
+            "restarts": [],
+            "runtimes": {"runc": None, **(runtimes or {})} if name in running else {},
+            "default_runtime": "runc" if name in running else None,
+            "error": None,
+            **({"live_restore": False, "containers_running": 0} if name == "docker" else {}),
+            **({"config": f"/var/lib/rancher/{name}/agent/etc/containerd/config.toml"} if name in ("k3s", "rke2") else {}),
+        }
+        for name, unit in ENGINES.items()
+    }
+    return {
+        "engines": engines,
+        "kubelet": False,
+        "nvidia_ctk": None,
+        "cdi": {"/etc/cdi/nvidia.yaml": None, "/var/run/cdi/nvidia.yaml": None},
+        "units": {},
+        "files": [],
+        "pending": [],
         **more,
     }

@@ -72,15 +72,16 @@ def test_a_role_runs_and_all_it_asks_for_is_recorded(tmp_path: Path) -> None:
     )
     real, check = done["real"], done["check"]
     assert modules(real) == ["apt", "copy", "command", "shutdown", "command"]
-    assert real.of("apt")[0].list("name", "pkg") == ["one", "two=12.12"]
+    assert real.of("apt")[0].items("name", "pkg") == ["one", "two=12.12"]
     assert real.of("copy")[0].args["content"] == "options nvidia a=1\n"
     assert real.commands == ["modprobe nvidia", "uname -r"]
     assert real.facts["result"] == ["", "new"]
 
     assert modules(check) == ["apt", "command", "command"]
     assert all(call.check for call in check.calls)
-    assert check.of("apt")[0].list("name", "pkg") == ["one", "two=24.04"]
+    assert check.of("apt")[0].items("name", "pkg") == ["one", "two=24.04"]
     assert check.facts["result"] == ["", "old"]
+    assert check.written == ["options nvidia a=1\n"]
 
 
 @pytest.mark.parametrize(

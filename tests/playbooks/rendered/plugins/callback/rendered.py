@@ -18,6 +18,11 @@ description: Test only. Appends to the file that RENDERED_EVENTS names.
 """
 
 
+def listed(value: Any) -> list[Any]:
+    """A module's diff: one, several or none."""
+    return value if isinstance(value, list) else [value] if value else []
+
+
 class CallbackModule(CallbackBase):  # type: ignore[misc]
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "stdout"
@@ -35,6 +40,12 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             "changed": bool(values.get("changed")),
             "msg": values.get("msg", ""),
             "facts": values.get("ansible_facts", {}) if "set_fact" in result.task.action else {},
+            "written": [
+                diff["after"]
+                for one in values.get("results", [values])
+                for diff in listed(one.get("diff"))
+                if isinstance(diff.get("after"), str)
+            ],
             "files": values.get("ansible_included_var_files", []),
         }
         with Path(os.environ["RENDERED_EVENTS"]).open("a") as stream:
