@@ -24,7 +24,7 @@ FILES = [
     if (ROOT / name).is_file()
 ]
 PYTHON = [path for path in FILES if path.suffix == ".py"]
-MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("pachyderm_*.py"))
+MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
 EMBEDDED = ROOT / "embedded/pachd_embedded"
@@ -103,9 +103,16 @@ def test_modules_are_thin_and_documented(module: str) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) - prose <= LONGEST_MODULE_CODE
 
 
-def test_the_action_group_holds_every_module() -> None:
+@pytest.mark.parametrize("group", ["pachyderm", "nvidia"])
+def test_an_action_group_holds_every_module_of_its_name(group: str) -> None:
     runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())
-    assert sorted(runtime["action_groups"]["pachyderm"]) == MODULES
+    named = [module for module in MODULES if module.startswith(f"{group}_")]
+    assert sorted(runtime["action_groups"][group]) == named
+
+
+def test_every_module_is_in_an_action_group() -> None:
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text())
+    assert sorted(module for group in runtime["action_groups"].values() for module in group) == MODULES
 
 
 def test_the_role_installs_the_releases_that_are_tested() -> None:
