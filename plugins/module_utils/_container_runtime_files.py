@@ -35,9 +35,7 @@ def _written(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RuntimeConfigError(
-            f"{path}: cannot be written: {error.strerror}; nothing was changed"
-        ) from error
+        raise RuntimeConfigError(f"{path}: cannot be written: {error.strerror}") from error
 
 
 def stage(path: str, text: str) -> str:
@@ -62,8 +60,14 @@ def stage(path: str, text: str) -> str:
 
 
 def discard(path: str) -> None:
+    """Removes a file that nobody needs, if that can be done: this runs after errors as well."""
+    with suppress(OSError):
+        os.unlink(path)
+
+
+def remove(path: str) -> None:
     """Removes a file, if it is there."""
-    with suppress(FileNotFoundError):
+    with _written(path), suppress(FileNotFoundError):
         os.unlink(path)
 
 
@@ -97,8 +101,7 @@ def replace(
             if path in staged:
                 move(staged[path], os.path.realpath(path))
             else:
-                with _written(path):
-                    discard(os.path.realpath(path))
+                remove(os.path.realpath(path))
     finally:
         for temporary in staged.values():
             discard(temporary)
@@ -120,12 +123,14 @@ def save(path: Path, text: str) -> None:
     """A file of our own, whole or not at all."""
     with _written(str(path)):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.replace(stage(str(path), text), path)
+    staged = stage(str(path), text)
+    with _written(str(path)):
+        os.replace(staged, path)
 
 
 def save_entry(record: Path, entry: Entry | None) -> None:
     """Remembers it for later runs; None forgets."""
     if entry is None:
-        discard(str(record))
+        remove(str(record))
     else:
         save(record, json.dumps(asdict(entry)))

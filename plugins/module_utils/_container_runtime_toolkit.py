@@ -37,8 +37,7 @@ def execute(
         new = wanted
     elif wanted != run(tools, config, *command):
         new = merge(old, wanted, list(settings))
-        edited = tools.write("edited.toml", new)
-        if run(tools, config, "nvidia-ctk", "config", f"--config-file={edited}") != wanted:
+        if not _means(new, wanted, tools):
             new = wanted
     result: dict[str, Any] = {
         "changed": new != old,
@@ -48,6 +47,17 @@ def execute(
     if new != old and not check:
         result["backup_file"] = replace({config: new}, config, lambda: None, move)
     return result
+
+
+def _means(text: str, wanted: str, tools: Tools) -> bool:
+    """Whether nvidia-ctk reads `wanted` out of the edited text."""
+    try:
+        return (
+            tools.output("nvidia-ctk", "config", f"--config-file={tools.write('edited.toml', text)}")
+            == wanted
+        )
+    except RuntimeConfigError:
+        return False  # keys that are written in another way, such as `a.b = 1`, are then there twice
 
 
 def flag(key: str, value: Any) -> str:
