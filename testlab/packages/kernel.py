@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-ins of the kernel's side of a driver: its modules, and the kernel, headers, dkms and initramfs around.
+"""Stand-ins of the kernel's side of a driver: its modules, and kernel, headers, dkms and initramfs.
 
-The modules are ELF files that modinfo reads and nobody can load. They lie where Debian's dkms puts them, under
-the names that Debian gives them.
+The modules are ELF files that modinfo reads and nobody can load. They lie where Debian's dkms puts them,
+under the names that Debian gives them.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ NVIDIA_CONTAINER_CLI = """\
 case $1 in
     --version | -V) echo 'cli-version: @VERSION@ (stand-in)' ;;
     *)
-        echo 'nvidia-container-cli: a stand-in, which cannot set up containers: use mode = "cdi" or "auto"' >&2
+        echo 'nvidia-container-cli: a stand-in that sets up nothing: mode must be "cdi" or "auto"' >&2
         exit 1
         ;;
 esac
