@@ -6,6 +6,7 @@ Runs on nodes: Python 3.8, standard library only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,7 +107,15 @@ def _result(files: dict[str, tuple[str | None, str | None]], apply: str | None) 
         "apply": apply,
         "backup_file": None,
         "diff": [
-            {"before_header": path, "after_header": path, "before": old or "", "after": new or ""}
+            {"before_header": path, "after_header": path, "before": hide(old), "after": hide(new)}
             for path, (old, new) in files.items()
         ],
     }
+
+
+def hide(text: str | None) -> str:
+    """The text without passwords: those of registries, and those in addresses of proxies."""
+    text = re.sub(
+        r"(?m)^([ \t]*(?:auth|identitytoken|password)[ \t]*=[ \t]*)\S.*$", r'\1"********"', text or ""
+    )
+    return re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", r"\1********@", text)

@@ -82,12 +82,24 @@ def back_up(path: str) -> str | None:
     return backup
 
 
+@contextmanager
+def _new_files_like(path: str) -> Iterator[None]:
+    """A new file gets the mode of the file `path`: the drop-in has a copy of the registry passwords in it."""
+    mode = os.stat(path).st_mode if os.path.exists(path) else 0o644
+    before = os.umask(~mode & 0o777)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def replace(
     files: dict[str, str | None], keep: str, first: Callable[[], None], move: Callable[[str, str], None]
 ) -> str | None:
     """Puts texts in place, in that order; None removes a file. Returns the backup of the file `keep`.
 
-    All are on the disk before the first is moved. `first` is called between; `move` replaces a file.
+    All are on the disk before the first is moved. `first` is called between; `move` replaces a file, or
+    makes one with what the umask leaves.
     A symbolic link stays one: the file that it leads to is replaced.
     """
     staged = {}
@@ -99,7 +111,8 @@ def replace(
         backup = back_up(os.path.realpath(keep)) if keep in staged else None
         for path in files:
             if path in staged:
-                move(staged[path], os.path.realpath(path))
+                with _new_files_like(keep):
+                    move(staged[path], os.path.realpath(path))
             else:
                 remove(os.path.realpath(path))
     finally:

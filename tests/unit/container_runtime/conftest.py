@@ -124,15 +124,15 @@ class StandIns(Tools):
         flags = dict(argument.partition("=")[::2] for argument in arguments if argument.startswith("--"))
         source = tomllib.loads(Path(flags["--config"]).read_text())
         if flags["--runtime"] == "crio":
-            runtime = {"runtime_path": flags["--runtime-path"], "runtime_type": "oci"}
-            table: dict[str, Any] = {"runtimes": {"nvidia": runtime}}
+            nvidia = {"runtime_path": flags["--runtime-path"], "runtime_type": "oci"}
+            table: dict[str, Any] = {"runtimes": {"nvidia": nvidia}}
             if "--set-as-default" in flags:
                 table["default_runtime"] = "nvidia"
             Path(flags["--drop-in-config"]).write_text(to_toml({"crio": {"runtime": table}}))
             return ""
         section = copy.deepcopy(source["plugins"][CRI[source["version"]]])
         containerd = section["containerd"]
-        runtime = copy.deepcopy(containerd["runtimes"]["runc"])
+        runtime: dict[str, Any] = copy.deepcopy(containerd["runtimes"]["runc"])
         runtime.setdefault("options", {})["BinaryName"] = flags["--runtime-path"]
         containerd["runtimes"]["nvidia"] = runtime
         if "--set-as-default" in flags:
@@ -153,6 +153,14 @@ class StandIns(Tools):
         return ""
 
 
+def moved(source: str, target: str) -> None:
+    """As AnsibleModule.atomic_move does it: a file keeps its mode, a new one gets what the umask leaves."""
+    umask = os.umask(0)
+    os.umask(umask)
+    os.chmod(source, os.stat(target).st_mode if os.path.exists(target) else 0o666 & ~umask)
+    os.replace(source, target)
+
+
 @dataclass
 class Node:
     """Configuration below a folder; `run` is one run of the module."""
@@ -160,7 +168,7 @@ class Node:
     root: Path
     runtime: str
     tools: dict[str, Any] = field(default_factory=dict)
-    move: Callable[[str, str], None] = os.replace
+    move: Callable[[str, str], None] = moved
 
     @property
     def config(self) -> Path:
