@@ -163,6 +163,19 @@ int nvmlDeviceGetMaxMigDeviceCount(device_t device, unsigned int *number) {
     return SUCCESS;
 }
 
+int nvmlDeviceIsMigDeviceHandle(device_t device, unsigned int *is_mig) {
+    (void)device;
+    *is_mig = 0;
+    return SUCCESS;
+}
+
+int nvmlDeviceGetMigDeviceHandleByIndex(device_t device, unsigned int index, device_t *mig) {
+    (void)device;
+    (void)index;
+    (void)mig;
+    return NOT_SUPPORTED;
+}
+
 int nvmlDeviceGetAddressingMode(device_t device, void *mode) {
     (void)device;
     (void)mode;
