@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from .harness import ROOT
+from .harness import ROOT, Case
 
 # What no value of the type can be read from.
 WRONG: dict[str, Any] = {
@@ -37,3 +37,15 @@ def wrong_values(role: str) -> dict[str, Any]:
         elif kind in WRONG:
             found[name] = WRONG[kind]
     return found
+
+
+def cases() -> dict[str, Case]:
+    """A node for each; named by the variable and the value."""
+    return {
+        f"{name}: {value}": Case(role, "debian12", variables={name: value})
+        for role in ("nvidia_driver", "nvidia_docker")
+        for name, value in wrong_values(role).items()
+    }
+
+
+BAD = cases()

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .cases_driver import ROWS as DRIVER_ROWS
+from . import cases_docker, cases_driver
+from .bad_values import BAD
 from .harness import Case
 
 TABLES: dict[str, Mapping[str, Case]] = {
-    "driver": {name: row.case() for name, row in DRIVER_ROWS.items()},
-    "driver in check mode": {name: row.case(check=True) for name, row in DRIVER_ROWS.items()},
+    "driver": {name: row.case() for name, row in cases_driver.ROWS.items()},
+    "driver in check mode": {name: cases_driver.ROWS[name].case(check=True) for name in cases_driver.CHECKED},
+    "docker": {name: row.case() for name, row in cases_docker.ROWS.items()},
+    "docker in check mode": {name: cases_docker.ROWS[name].case(check=True) for name in cases_docker.CHECKED},
+    "bad variables": BAD,
 }

@@ -2,8 +2,8 @@
 """The driver on each platform: nodes, variables, and what must come of them by the documents named here.
 
 [guide] NVIDIA Driver Installation Guide, docs.nvidia.com/datacenter/tesla/driver-installation-guide:
-  repository and compute-only packages of each distribution; "Kernel modules": the open ones need Turing or newer
-  and are the default from 560 on, Blackwell needs them; streams of RHEL 9: NNN-open and NNN-dkms are built by
+  repository and compute-only packages of each distribution; "Kernel modules": the open ones need Turing or
+  newer and are the default from 560 on, Blackwell needs them; streams of RHEL 9: NNN-open and NNN-dkms are built by
   DKMS, NNN is precompiled and proprietary. Ubuntu's names bear no branch from 590 on ("Recent updates").
 [keys] the repositories' own key files: 3bf863cc.pub (Ubuntu, Debian 12), 8793F200.pub (Debian 13),
   D42D0685.pub (RHEL 9).
@@ -13,7 +13,8 @@
 [debian] packages.debian.org: 535 (bookworm) and 550 (trixie) in non-free, the open module in contrib,
   the GSP's firmware in non-free-firmware.
 [fabric] files of the repositories: nvidia-fabricmanager-575_575.57.08-1_amd64.deb, from 580 on
-  nvidia-fabricmanager_580.65.06-1_amd64.deb; nvidia-fabric-manager-570.*.rpm, from 580 on nvidia-fabricmanager-580.*.
+  nvidia-fabricmanager_580.65.06-1_amd64.deb; nvidia-fabric-manager-570.*.rpm, from 580 on
+  nvidia-fabricmanager-580.*.rpm.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class Row:
 
     @property
     def dnf(self) -> bool:
-        return nodes.PLATFORMS[self.platform]["ansible_pkg_mgr"] == "dnf"
+        return bool(nodes.PLATFORMS[self.platform]["ansible_pkg_mgr"] == "dnf")
 
     @property
     def initramfs(self) -> str:
@@ -120,14 +121,17 @@ def nvidia_apt(distribution: str, key: str) -> dict[str, Any]:
 def archive(platform: str) -> tuple[str, ...]:
     release = nodes.PLATFORMS[platform]["ansible_distribution_release"]
     if platform.startswith("debian"):
-        where, components, key = "http://deb.debian.org/debian/", "contrib non-free non-free-firmware", "debian"
+        name, where, components = "debian", "deb.debian.org", "contrib non-free non-free-firmware"
     else:
-        where, components, key = "http://archive.ubuntu.com/ubuntu/", "restricted multiverse", "ubuntu"
-    keyring = f"/usr/share/keyrings/{key}-archive-keyring.gpg"
-    return deb822(where, f"{release} {release}-updates", components, keyring)
+        name, where, components = "ubuntu", "archive.ubuntu.com", "restricted multiverse"
+    keyring = f"/usr/share/keyrings/{name}-archive-keyring.gpg"
+    return deb822(f"http://{where}/{name}/", f"{release} {release}-updates", components, keyring)
 
 
-RHEL = {"repository": (f"{CUDA}/rhel9/x86_64/", EPEL), "key": f"{CUDA}/rhel9/x86_64/D42D0685.pub"}
+RHEL: dict[str, Any] = {
+    "repository": (f"{CUDA}/rhel9/x86_64/", EPEL),
+    "key": f"{CUDA}/rhel9/x86_64/D42D0685.pub",
+}
 EL9 = "5.14.0-570.37.1.el9_6.x86_64"
 ROWS: dict[str, Row] = {
     # [debian]; 535 and 550 are older than 560: proprietary, whatever the GPU.
@@ -149,7 +153,8 @@ ROWS: dict[str, Row] = {
     # Blackwell needs 570 or newer, which Debian 13 does not have: NVIDIA's repository, open.
     "debian13 B200": Row(
         "debian13", "B200", {}, "595.71.05", "open",
-        ["nvidia-kernel-open-dkms", "nvidia-driver-cuda", "nvidia-persistenced", "linux-headers-6.12.43+deb13-amd64"],
+        ["nvidia-kernel-open-dkms", "nvidia-driver-cuda", "nvidia-persistenced",
+         "linux-headers-6.12.43+deb13-amd64"],
         **nvidia_apt("debian13", "8793F200.pub"),
     ),
     # NVSwitches need the fabric manager, which Debian does not have.
@@ -163,7 +168,8 @@ ROWS: dict[str, Row] = {
     "ubuntu22 T4": Row(
         "ubuntu22", "T4", {}, "580.95.05", "open",
         [*SERVER, "nvidia-headless-no-dkms-580-server-open",
-         "linux-modules-nvidia-580-server-open-5.15.0-153-generic", "linux-modules-nvidia-580-server-open-generic"],
+         "linux-modules-nvidia-580-server-open-5.15.0-153-generic",
+         "linux-modules-nvidia-580-server-open-generic"],
         repository=archive("ubuntu22"),
     ),
     "ubuntu24 HGX": Row(
@@ -236,3 +242,13 @@ ROWS: dict[str, Row] = {
         "580.*", repository=(f"{CUDA}/rhel9/x86_64/",), key=str(RHEL["key"]), stream="580",
     ),
 }  # fmt: skip
+# One of each platform.
+CHECKED = [
+    "debian12 T4",
+    "debian13 B200",
+    "ubuntu22 T4",
+    "ubuntu24 HGX",
+    "rocky9 HGX",
+    "alma9 V100",
+    "rhel9 T4, precompiled",
+]

@@ -152,10 +152,10 @@ def render(cases: Mapping[str, Case]) -> dict[str, Rendered]:
 
 def run(cases: Mapping[str, Case], directory: Path, check: bool) -> dict[str, Rendered]:
     hosts = {}
-    for number, (name, case) in enumerate(cases.items()):
+    for number, case in enumerate(cases.values()):
         script = directory / f"{number}.script"
         script.write_text(json.dumps(case.script()))
-        hosts[name] = {
+        hosts[f"node{number}"] = {
             "recorded_script": str(script),
             "recorded_journal": str(directory / f"{number}.journal"),
             "rendered_role": case.role if "/" in case.role else f"gpulab.pachyderm.{case.role}",
@@ -185,16 +185,17 @@ def run(cases: Mapping[str, Case], directory: Path, check: bool) -> dict[str, Re
     }
     command = [str(Path(sys.executable).with_name("ansible-playbook")), str(directory / "play.yml")]
     command += ["--inventory", str(directory / "inventory.json"), *(["--check"] if check else [])]
-    done = subprocess.run(
+    process = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
     )
-    output = done.stdout + done.stderr
+    output = process.stdout + process.stderr
     # 2: a node failed, which is for the test to judge. Warnings and deprecations never are.
-    assert done.returncode in (0, 2), output
+    assert process.returncode in (0, 2), output
     assert "[WARNING]" not in output, output
     assert "[DEPRECATION" not in output, output
     seen = [json.loads(line) for line in events.read_text().splitlines()]
-    return {name: collect(host, name, seen) for name, host in hosts.items()}
+    done = [collect(host, name, seen) for name, host in hosts.items()]
+    return dict(zip(cases, done, strict=True))
 
 
 def collect(host: Mapping[str, Any], name: str, events: list[dict[str, Any]]) -> Rendered:

@@ -145,12 +145,36 @@ def nvidia(
     }
 
 
-ENGINES = {"docker": "docker", "containerd": "containerd", "crio": "crio", "k3s": "k3s", "rke2": "rke2-server"}
+ENGINES = {
+    "docker": "docker",
+    "containerd": "containerd",
+    "crio": "crio",
+    "k3s": "k3s",
+    "rke2": "rke2-server",
+}
+DOCKER = {"version": "26.1.5", "stale": False, "live_restore": False, "containers_running": 0}
+GENERATED = "/var/lib/rancher/{}/agent/etc/containerd/config.toml"
+# The units that a toolkit since 1.18 brings, and those of the role for older ones.
+UNITS = [
+    f"{name}.{kind}" for name in ("nvidia-cdi-refresh", "gpulab-nvidia-cdi") for kind in ("path", "service")
+]
 
 
-def containers(
-    *running: str, runtimes: dict[str, str | None] | None = None, **more: Any
-) -> dict[str, Any]:
+def units(shipped: bool) -> dict[str, Any]:
+    """What nvidia_container_info answers as `units`; shipped: the package's are there and run."""
+    return {
+        name: {
+            "file": f"/usr/lib/systemd/system/{name}" if there else None,
+            "enabled": there,
+            "active": there and name.endswith(".path"),
+            "needs_daemon_reload": False,
+        }
+        for name in UNITS
+        for there in [shipped and name.startswith("nvidia-cdi-refresh")]
+    }
+
+
+def containers(*running: str, runtimes: dict[str, str | None] | None = None, **more: Any) -> dict[str, Any]:
     """What nvidia_container_info answers as `containers`: these engines run, with these runtimes."""
     engines = {
         name: {
@@ -162,8 +186,8 @@ def containers(
             "runtimes": {"runc": None, **(runtimes or {})} if name in running else {},
             "default_runtime": "runc" if name in running else None,
             "error": None,
-            **({"live_restore": False, "containers_running": 0} if name == "docker" else {}),
-            **({"config": f"/var/lib/rancher/{name}/agent/etc/containerd/config.toml"} if name in ("k3s", "rke2") else {}),
+            **(DOCKER if name == "docker" else {}),
+            **({"config": GENERATED.format(name)} if name in ("k3s", "rke2") else {}),
         }
         for name, unit in ENGINES.items()
     }
@@ -172,7 +196,7 @@ def containers(
         "kubelet": False,
         "nvidia_ctk": None,
         "cdi": {"/etc/cdi/nvidia.yaml": None, "/var/run/cdi/nvidia.yaml": None},
-        "units": {},
+        "units": units(shipped=False),
         "files": [],
         "pending": [],
         **more,

@@ -23,8 +23,13 @@ def installed(done: Rendered) -> set[str]:
 
 
 def bare(name: str) -> str:
-    """A package's name out of name=version (apt) or name-[epoch:]version-release (dnf)."""
-    return re.sub(r"=.*$|-(?:\d+:)?\d+(?:\.\d+)+(?:-[\w.*]+)?\*?$", "", name)
+    """A package's name out of name=version (apt) or name-version[-release[.arch]] (dnf).
+
+    Of apt's names those of kernels hold a version themselves; there it is part of the name.
+    """
+    if re.search("=|^linux-", name):
+        return name.split("=")[0]
+    return re.sub(r"-\d+\.[\w.*]+(-[\w.*]+)?$", "", name)
 
 
 def versions(done: Rendered) -> dict[str, str]:
@@ -58,7 +63,7 @@ def repositories(done: Rendered) -> list[dict[str, Any]]:
     found = []
     for call in done.of(*wanted):
         if call.args.get("state", "present") != "absent":
-            found.append({key: call.args.get(key) for key in wanted[call.module]})
+            found.append({key: call.args.get(key) for key in ("name", *wanted[call.module])})
     return found
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-BAD_VALUES: dict[str, object] = {}
+from .bad_values import BAD
 from .conftest import Rendering
 
 
-@pytest.mark.parametrize("name", BAD_VALUES)
-def test_a_bad_variable_is_refused_by_name_before_the_node_is_touched(name: str, rendering: Rendering) -> None:
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_variable_is_refused_by_name_before_a_node_is_touched(name: str, rendering: Rendering) -> None:
     done = rendering("bad variables")[name]
     variable = name.split(": ", 1)[0]
     assert variable in done.failure, done.said
