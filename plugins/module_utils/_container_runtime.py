@@ -64,6 +64,8 @@ def execute(
     entry = load_entry(record)
     work = getattr(ENGINES[options.runtime], options.state)
     try:
+        if options.state == "present":
+            tools.require(options.runtime_path)
         plan: Plan = work(options, entry, tools)
     except MissingToolError as error:
         if not check:

@@ -66,11 +66,9 @@ def without(path: str, text: str | None, entry: Entry | None) -> str | None:
     if runtime is not None and (RUNTIME in before or is_nvidias(runtime)):
         former = before.get(RUNTIME)
         keys.put(RUNTIME, None if is_nvidias(former) else former)
-    gone = keys.get(RUNTIME) is None
-    if keys.get(DEFAULT) == "nvidia" and (gone or DEFAULT in before):
-        former = before.get(DEFAULT)
+    if keys.get(DEFAULT) == "nvidia" and (keys.get(RUNTIME) is None or DEFAULT in before):
         # Docker does not start with a default runtime that it does not know.
-        keys.put(DEFAULT, None if gone and former == "nvidia" else former)
+        keys.put(DEFAULT, before.get(DEFAULT))
     if CDI in before and keys.get(CDI) is not None:
         keys.put(CDI, before[CDI])
     if config == parse(path, text):

@@ -6,6 +6,7 @@ Runs on nodes: Python 3.8, standard library only.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,11 @@ class Tools:
     """Programs, and a folder for what they read and write; nothing in it stays."""
 
     scratch: Path
+
+    def require(self, program: str) -> None:
+        """That a program is there, if it is given by its path."""
+        if os.path.isabs(program) and not os.path.exists(program):
+            raise MissingToolError(f"{program} is not installed")
 
     def output(self, *command: str) -> str:
         """What a command prints. Its last line of complaint is the error."""

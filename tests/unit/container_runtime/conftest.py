@@ -74,6 +74,10 @@ class StandIns(Tools):
     missing: tuple[str, ...] = ()
     calls: list[list[str]] = field(default_factory=list)
 
+    def require(self, program: str) -> None:
+        if os.path.basename(program) in self.missing:
+            raise MissingToolError(f"{program} is not installed")
+
     def output(self, *command: str) -> str:
         self.calls.append(list(command))
         program = os.path.basename(command[0])
@@ -137,6 +141,8 @@ class StandIns(Tools):
         containerd["runtimes"]["nvidia"] = runtime
         if "--set-as-default" in flags:
             containerd["default_runtime_name"] = "nvidia"
+        elif containerd.get("default_runtime_name") == "nvidia":
+            del containerd["default_runtime_name"]
         if "--cdi.enabled" in flags:
             section["enable_cdi"] = True
         drop_in = {"version": source["version"], "plugins": {CRI[source["version"]]: section}}

@@ -243,7 +243,7 @@ def test_what_releases_of_containerd_say_of_a_bad_file(said: str, explained: str
     assert explain(said, "C") == explained
 
 
-@pytest.mark.parametrize("program", ["containerd", "nvidia-ctk"])
+@pytest.mark.parametrize("program", ["containerd", "nvidia-ctk", "nvidia-container-runtime"])
 def test_program_is_not_installed(node: NodeMaker, program: str) -> None:
     containerd = node("containerd", sample("debian.toml"), missing=(program,))
     predicted = containerd.run(check=True)

@@ -167,12 +167,13 @@ def test_docker_that_cannot_validate(node: NodeMaker) -> None:
     assert docker.run()["changed"]
 
 
-def test_docker_is_not_installed(node: NodeMaker) -> None:
-    docker = node("docker", OTHERS, missing=("dockerd",))
+@pytest.mark.parametrize("program", ["dockerd", "nvidia-container-runtime"])
+def test_program_is_not_installed(node: NodeMaker, program: str) -> None:
+    docker = node("docker", OTHERS, missing=(program,))
     predicted = docker.run(check=True)
     assert (predicted["changed"], predicted["pending"]) == (True, True)
-    assert "dockerd is not installed yet" in predicted["msg"]
-    with pytest.raises(RuntimeConfigError, match="dockerd is not installed"):
+    assert f"{program} is not installed yet" in predicted["msg"]
+    with pytest.raises(RuntimeConfigError, match=f"{program} is not installed"):
         docker.run()
     assert docker.files() == {"daemon.json": OTHERS}
     docker.config.write_text(NVIDIA_DOCKER2)

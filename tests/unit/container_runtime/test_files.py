@@ -90,7 +90,10 @@ def test_a_link_stays_one(node: NodeMaker) -> None:
     real = docker.root / "shared.json"
     real.write_text("{}")
     docker.config.symlink_to("../shared.json")
+    staged = []
+    docker.move = lambda source, target: staged.append(source) or os.replace(source, target)
     result = docker.run()
+    assert staged == [str(docker.root / ".shared.json.gpulab-new")]  # on the same file system
     assert docker.config.is_symlink()
     assert "nvidia" in real.read_text()
     assert result["backup_file"].startswith(f"{real}.")
@@ -190,6 +193,13 @@ def test_programs(tmp_path: Path) -> None:
         tools.output(sys.executable, "-c", "import sys; sys.exit('bad')")
     with pytest.raises(RuntimeConfigError, match="failed, and said nothing"):
         tools.output("false")
+
+
+def test_program_by_its_path(tmp_path: Path) -> None:
+    Tools(tmp_path).require(sys.executable)
+    Tools(tmp_path).require("found-by-the-engine")
+    with pytest.raises(MissingToolError, match="no-such-program is not installed"):
+        Tools(tmp_path).require(f"{tmp_path}/no-such-program")
 
 
 def test_what_nvidia_ctk_says_of_a_bad_file() -> None:
