@@ -19,6 +19,12 @@ NEEDED = {
     "debootstrap": "debootstrap",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
     "ssh-keygen": "openssh-client",
+    # To build and sign the package repository. dpkg-deb is everywhere where debootstrap is.
+    "gcc": "gcc",
+    "/usr/include/stdio.h": "libc6-dev",
+    "gpg": "gpg",
+    "gpg-agent": "gpg-agent",
+    "gpgconf": "gpgconf",
 }
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 DEBIAN = {"debian": "http://deb.debian.org/debian", "security": "http://deb.debian.org/debian-security"}
