@@ -11,7 +11,8 @@ export PATH="$PWD/.venv/bin:$PATH:/usr/sbin:/sbin" LC_ALL=C.UTF-8 ANSIBLE_CONFIG
 # A copy of the collection that ansible-lint made of an older state would win over the checkout.
 rm -rf .ansible
 log=$(mktemp)
-trap 'finish' EXIT
+trap finish EXIT
+trap 'exit 130' INT TERM
 # The screen, also for what check keeps in the log.
 exec 3>&1
 passed=0

@@ -60,6 +60,9 @@ def run(options: argparse.Namespace) -> None:
         case "restart":
             lab.restart(engine, options.lab, options.nodes)
         case "down":
+            if engine.used:
+                # A restart of the machine stops nodes and takes the namespace, but the containers stay listed.
+                engine.start()
             lab.down(engine, ["*"] if options.all else options.lab)
             if options.all:
                 engine.stop()

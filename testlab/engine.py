@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -75,6 +76,11 @@ class Engine:
                 self.podman("network", "create", "--disable-dns", "--subnet", f"{self.subnet}.0/24", NETWORK)
 
     @property
+    def used(self) -> bool:
+        """Whether there may be containers, started or not."""
+        return self.directory.joinpath("containers").exists()
+
+    @property
     def running(self) -> bool:
         """Whether there is a namespace: without one there are no nodes."""
         return os.path.ismount(self.namespace)
@@ -103,9 +109,17 @@ class Engine:
         """Remove every node and give back namespace and network. The images stay."""
         with cache.lock(self.directory / "locks/engine"):
             if self.running:
-                self.podman("rm", "--all", "--force", "--volumes", "--time", "0")
+                self.remove(["--all"])
                 self.podman("network", "rm", "--force", NETWORK)
                 self._drop_namespace()
+                shutil.rmtree(self.run_directory)
+
+    def remove(self, containers: list[str]) -> None:
+        """Remove containers with all they hold."""
+        command = ("rm", "--force", "--volumes", "--time", "0", *containers)
+        # Of a node whose processes were killed from outside, podman learns by a first try that fails.
+        if self.podman(*command, check=False).returncode != 0:
+            self.podman(*command)
 
     def _drop_namespace(self) -> None:
         for mount in (self.namespace, self.namespace.parent):

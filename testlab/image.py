@@ -155,8 +155,8 @@ def _build_layer(engine: Engine, base: str, image: str) -> None:
         engine.podman("build", "--quiet", "--pull-never", "--file", str(file), "--tag", image, scratch)
 
 
-# What runs in a cage ends with it, and so do its mounts, also when a build is killed.
-CAGE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+# What runs in a cage ends with it, and so do its mounts; and a cage ends with a build that is killed.
+CAGE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child")
 
 
 def _run(*command: str, text: str = "") -> None:

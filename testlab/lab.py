@@ -242,8 +242,7 @@ def _remove(engine: Engine, members: list[Node]) -> None:
     for lab in {node.lab for node in members}:
         _end_connections(control_directory(engine, lab))
     if members:
-        containers = [node.container for node in members]
-        engine.podman("rm", "--force", "--volumes", "--time", "0", *containers)
+        engine.remove([node.container for node in members])
 
 
 def _end_connections(directory: Path) -> None:
