@@ -32,7 +32,7 @@ def read_node(root: Path, kernel: str, initramfs_after: list[str], timeout: floa
         "initramfs_stale": initramfs_stale(root, kernel, initramfs_after),
         "driver": driver,
         "smi": read_smi(driver["loaded_version"] is not None, timeout),
-        "packages": read_packages(root, timeout),
+        **read_packages(root, timeout),
         "machine_id": _machine_id(root),
     }
 

@@ -16,27 +16,35 @@ from ._nvidia_node_run import run
 PATTERNS = ("*nvidia*", "*libcuda*")
 
 
-def read_packages(root: Path, timeout: float) -> dict[str, Any] | None:
-    """Name -> `version`, `held` of the installed packages; None if no package manager answers."""
+def read_packages(root: Path, timeout: float) -> dict[str, Any]:
+    """`packages`, by name the `version` and `held` of those installed; None if no package manager answers.
+
+    `packages_unfinished` tells whether dpkg was cut off in its work.
+    """
     if (root / "var/lib/dpkg/status").exists():
-        return _dpkg(timeout)
-    return _rpm(root, timeout)
+        return _dpkg(root, timeout)
+    return {"packages": _rpm(root, timeout), "packages_unfinished": False}
 
 
-def _dpkg(timeout: float) -> dict[str, Any] | None:
-    """Unpacked is not installed: of such a package apt has still to finish the work."""
+def _dpkg(root: Path, timeout: float) -> dict[str, Any]:
+    """Unpacked is not installed: of such a package dpkg has still to finish the work."""
     fields = "${db:Status-Abbrev}\t${Package}\t${Version}\n"
     answer = run(["dpkg-query", "--show", f"--showformat={fields}", *PATTERNS], timeout)
     # 1 says that one of the patterns matched nothing.
     if answer.code not in (0, 1):
-        return None
+        return {"packages": None, "packages_unfinished": False}
     packages: dict[str, Any] = {}
+    # A journal that dpkg leaves if it is killed; apt refuses everything then.
+    updates = root / "var/lib/dpkg/updates"
+    unfinished = updates.is_dir() and any(updates.iterdir())
     for line in answer.output.splitlines():
-        # What is wanted (h: hold), what is (i: installed), errors.
+        # What is wanted (h: hold), what is (i: installed; n: not, c: but for its configuration), errors.
         status, name, version = line.split("\t")
         if status[1] == "i":
             packages.setdefault(name, {"version": version, "held": status[0] == "h"})
-    return packages
+        elif status[1] not in "nc":
+            unfinished = True
+    return {"packages": packages, "packages_unfinished": unfinished}
 
 
 def _rpm(root: Path, timeout: float) -> dict[str, Any] | None:

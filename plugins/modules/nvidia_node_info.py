@@ -162,6 +162,9 @@ nvidia:
         whether it is C(held). Null if neither dpkg nor rpm answers.
       type: dict
       sample: {nvidia-smi: {version: 535.261.03-1, held: true}}
+    packages_unfinished:
+      description: Whether dpkg was cut off, so that C(dpkg --configure -a) has to finish its work first.
+      type: bool
     machine_id:
       description: The node's C(/etc/machine-id).
       type: str

@@ -271,12 +271,29 @@ def test_packages_of_dpkg(tmp_path: Path, commands: Path) -> None:
     ]
     stand_in(commands, "dpkg-query", "\n".join(lines) + "\n", 1, "dpkg-query: no packages found matching x\n")
     assert read_packages(tmp_path, 5) == {
-        "nvidia-smi": {"version": "535.261.03-1", "held": False},
-        "libcuda1": {"version": "535.261.03-1", "held": True},
+        "packages": {
+            "nvidia-smi": {"version": "535.261.03-1", "held": False},
+            "libcuda1": {"version": "535.261.03-1", "held": True},
+        },
+        "packages_unfinished": True,
     }
     assert arguments(commands, "dpkg-query")[-2:] == ["*nvidia*", "*libcuda*"]
     stand_in(commands, "dpkg-query", "", 2, "dpkg-query: error: parsing file\n")
-    assert read_packages(tmp_path, 5) is None
+    assert read_packages(tmp_path, 5) == {"packages": None, "packages_unfinished": False}
+
+
+def test_dpkg_was_cut_off(tmp_path: Path, commands: Path) -> None:
+    write(tmp_path / "var/lib/dpkg/status", "")
+    lines = ["ii \tnvidia-smi\t535.261.03-1", "rc \tnvidia-docker2\t2.14.0-1", "un \tlibcuda.so.1\t"]
+    stand_in(commands, "dpkg-query", "\n".join(lines) + "\n")
+    assert not read_packages(tmp_path, 5)["packages_unfinished"]
+    stand_in(commands, "dpkg-query", "\n".join([*lines, "iF \tnvidia-kernel-dkms\t535.261.03-1"]) + "\n")
+    assert read_packages(tmp_path, 5)["packages_unfinished"]
+    stand_in(commands, "dpkg-query", "\n".join(lines) + "\n")
+    (tmp_path / "var/lib/dpkg/updates").mkdir()
+    assert not read_packages(tmp_path, 5)["packages_unfinished"]
+    write(tmp_path / "var/lib/dpkg/updates/0001", "")
+    assert read_packages(tmp_path, 5)["packages_unfinished"]
 
 
 @pytest.mark.parametrize(
@@ -299,8 +316,7 @@ def test_packages_of_rpm(tmp_path: Path, commands: Path, locks: str, held: list[
         "nvidia-container-toolkit\t1.17.8-1\t0\t1.17.8-1.x86_64",
     ]
     stand_in(commands, "rpm", "\n".join(lines) + "\n")
-    packages = read_packages(tmp_path, 5)
-    assert packages is not None
+    packages = read_packages(tmp_path, 5)["packages"]
     assert {name: package["version"] for name, package in packages.items()} == {
         "nvidia-driver": "3:575.57.08-1.el9",
         "kmod-nvidia-latest-dkms": "3:575.57.08-1.el9",

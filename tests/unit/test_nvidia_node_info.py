@@ -138,6 +138,7 @@ def test_a_machine_that_has_nothing(tmp_path: Path) -> None:
         },
         "smi": {"gpus": [], "error": "the driver is not loaded"},
         "packages": None,
+        "packages_unfinished": False,
         "machine_id": None,
     }
 
