@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
             lab.restart(engine, options.lab, options.nodes)
         case "down":
             if engine.used:
-                # A restart of the machine stops nodes and takes the namespace, but the containers stay listed.
+                # A restart of the machine takes the namespace, but the nodes' containers stay, stopped.
                 engine.start()
             lab.down(engine, ["*"] if options.all else options.lab)
             if options.all:
