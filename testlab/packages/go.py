@@ -45,6 +45,7 @@ def fetch(home: Path) -> None:
     """Unpack the toolchain of the module proxy that GOPROXY names (https://go.dev/ref/mod#goproxy-protocol)."""
     proxy = next((word for word in re.split("[,|]", os.environ.get("GOPROXY", "")) if "://" in word), PROXY)
     name = f"golang.org/toolchain@v0.0.1-go{VERSION}.linux-amd64"
+    home.parent.mkdir(parents=True, exist_ok=True)
     archive = home.with_name(f"{home.name}.zip")
     try:
         with (

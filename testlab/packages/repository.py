@@ -80,5 +80,5 @@ def sign(place: Path, folder: Path, now: datetime, expired: bool) -> None:
             gpg(0, "--export", "--output", str(place / "key.gpg"))
             gpg(0, "--export", "--armor", "--output", str(place / "key.asc"))
         finally:
-            # Generating a key started an agent, which would stay.
+            # Generating a key started an agent. It ends before its directory goes, not some time after.
             subprocess.run(["gpgconf", "--kill", "all"], env=environment, check=True)
