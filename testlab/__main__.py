@@ -46,9 +46,9 @@ def build(engine: Engine) -> tuple[dict[str, str], Path]:
 
 
 def run(options: argparse.Namespace) -> None:
-    if reason := host.refusal():
-        raise TestlabError(reason)
     engine = Engine(cache.directory())
+    if reason := host.refusal(engine.directory):
+        raise TestlabError(reason)
     engine.directory.mkdir(parents=True, exist_ok=True)
     match options.verb:
         case "build":

@@ -32,16 +32,28 @@ DEBIAN = {"debian": "http://deb.debian.org/debian", "security": "http://deb.debi
 REACH = ("Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries", "Acquire::ForceIPv")
 
 
-def refusal() -> str | None:
-    """Why this machine cannot run nodes, as one line; None if it can."""
+def refusal(directory: Path) -> str | None:
+    """Why this machine cannot run nodes that lie in `directory`, as one line; None if it can."""
     if os.uname().sysname != "Linux":
         return "test nodes need Linux"
     if os.geteuid() != 0:
         return "test nodes need root: systemd runs in privileged containers"
-    if "cgroup2" not in Path("/proc/filesystems").read_text():
-        return "test nodes need a kernel with cgroup2"
-    if "\toverlay\n" not in Path("/proc/filesystems").read_text():
-        return "test nodes need a kernel with overlayfs"
+    probe = [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "private",
+        "mount",
+        "-t",
+        "cgroup2",
+        "cgroup2",
+        "/sys/fs/cgroup",
+    ]
+    if subprocess.run(probe, capture_output=True).returncode != 0:
+        return "test nodes need a kernel with cgroup2, and the right to mount it"
+    there = next(parent for parent in (directory, *directory.parents) if parent.exists())
+    if _output("stat", "--file-system", "--format", "%T", str(there)) == "overlayfs\n":
+        return f"test nodes cannot lie on an overlayfs: TESTLAB_CACHE is {directory}; choose a disk"
     missing = missing_packages()
     if missing and not shutil.which("apt-get"):
         return f"test nodes need {' '.join(missing)}; install what your system calls these"
@@ -83,13 +95,12 @@ def mirrors(uris: list[str]) -> dict[str, str]:
 
 def apt_sources() -> dict[str, str]:
     """The mirrors that this machine itself uses."""
-    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)"]
-    return mirrors(subprocess.run(command, capture_output=True, text=True).stdout.split())
+    return mirrors(_output("apt-get", "indextargets", "--format", "$(REPO_URI)").split())
 
 
 def apt_settings() -> str:
     """Proxy and the like, as lines of an apt.conf."""
-    dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True).stdout.splitlines()
+    dump = _output("apt-config", "dump").splitlines()
     return "".join(f"{line}\n" for line in dump if line.startswith(REACH) and not line.endswith('"";'))
 
 
@@ -105,3 +116,10 @@ def environment() -> dict[str, str]:
 def certificates() -> list[Path]:
     """Certificate authorities that this machine trusts beside its system's own."""
     return sorted(Path("/usr/local/share/ca-certificates").rglob("*.crt"))
+
+
+def _output(*command: str) -> str:
+    """What a command says; nothing where there is none, as apt's on a machine that is no Debian."""
+    if not shutil.which(command[0]):
+        return ""
+    return subprocess.run(command, capture_output=True, text=True, env=environment()).stdout

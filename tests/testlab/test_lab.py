@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -141,15 +142,40 @@ def test_bad_arguments_are_refused_by_name(arguments: list[str], message: str) -
     assert message in done.stderr
 
 
-def test_who_cannot_run_nodes_is_told_why_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_cannot_run_nodes_is_told_why_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    reason = host.refusal()
-    assert reason
+    reason = host.refusal(tmp_path) or ""
     assert "root" in reason
     assert "\n" not in reason
 
 
-def test_a_machine_without_apt_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 0)
+@pytest.fixture
+def root_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], None]:
+    """Pretend to be root, where `mount` ends with that status and `stat` names that file system."""
+
+    def pretend(status: int, system: str) -> None:
+        monkeypatch.setattr("os.geteuid", lambda: 0)
+        done = subprocess.CompletedProcess([], status, f"{system}\n", "")
+        monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
+
+    return pretend
+
+
+def test_a_container_without_rights_is_refused(root_with: Callable[[int, str], None], tmp_path: Path) -> None:
+    root_with(32, "ext2/ext3")
+    assert "the right to mount it" in (host.refusal(tmp_path) or "")
+
+
+def test_nodes_on_an_overlayfs_are_refused(root_with: Callable[[int, str], None], tmp_path: Path) -> None:
+    root_with(0, "overlayfs")
+    assert f"TESTLAB_CACHE is {tmp_path}/cache" in (host.refusal(tmp_path / "cache") or "")
+
+
+def test_a_machine_without_apt_is_told_what_to_install(
+    root_with: Callable[[int, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root_with(0, "ext2/ext3")
     monkeypatch.setattr("shutil.which", lambda *_: None)
-    assert "podman" in (host.refusal() or "")
+    assert "podman" in (host.refusal(tmp_path) or "")
