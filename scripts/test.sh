@@ -106,13 +106,14 @@ stage_unit() { tests "unit tests" tests/unit tests/meta tests/testlab; }
 stage_embedded() { tests "tests of the embedded pachd" tests/embedded tests/contract; }
 stage_playbooks() { tests "tests of modules, roles and playbooks" tests/playbooks; }
 stage_nodes() {
-    local reason path
+    local reason path before=$failed
     if ! reason=$(python -m testlab usable 2>&1); then
         skip nodes "$reason"
         return
     fi
     nodes_used=1
     check "test nodes: images and package repository" build_nodes
+    [ "$failed" = "$before" ] || return
     for path in molecule/*/molecule.yml; do
         path=${path%/molecule.yml}
         check "molecule: ${path#molecule/}" scenario "${path#molecule/}"
