@@ -55,6 +55,7 @@ NODE: dict[str, Any] = {
     },
     "smi": {"gpus": [SMI], "error": None},
     "packages": INSTALLED,
+    "packages_unfinished": False,
     "machine_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
 }
 BARE = {
@@ -163,6 +164,10 @@ def test_flavour_by_generation(generations: list[str], branch: str, flavour: str
 )
 def test_what_cannot_work_is_refused(node: dict[str, Any], variables: dict[str, Any], problem: str) -> None:
     assert problem in conclude("__nvidia_driver_problems", node, **variables)
+
+
+def test_a_library_that_dpkg_has_yet_to_configure_was_not_installed_by_hand() -> None:
+    assert conclude("__nvidia_driver_problems", {"packages": {}, "packages_unfinished": True}) == []
 
 
 def test_what_is_refused_can_be_allowed() -> None:

@@ -140,6 +140,7 @@ def nvidia(
             "error": None if loaded else "nvidia-smi is not installed",
         },
         "packages": packages or {},
+        "packages_unfinished": False,
         "machine_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
         **more,
     }
