@@ -11,7 +11,7 @@ from .harness import Rendered
 from .tables import bare, contents, installed, predicted, repositories, services, streams, versions
 
 # Only questions.
-READS = ("apt-get indextargets", "grep -rsioE", "systemctl is-active")
+READS = ("apt-get indextargets", "grep -", "systemctl is-active")
 
 
 def entries(row: Row, done: Rendered) -> list[str]:
