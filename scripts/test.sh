@@ -74,7 +74,7 @@ skip() {
 }
 
 render_docs() {
-    ansible-doc --type module --json $(ls plugins/modules | sed -n 's/^\(pachyderm_.*\)\.py$/gpulab.pachyderm.\1/p') >/dev/null &&
+    ansible-doc --type module --json $(ls plugins/modules | sed -n 's/^\([a-z].*\)\.py$/gpulab.pachyderm.\1/p') >/dev/null &&
         ansible-doc --type role --json $(ls roles | sed 's/^/gpulab.pachyderm./') >/dev/null
 }
 
