@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from . import cases_docker, cases_driver
 from .bad_values import BAD
 from .harness import Case
+from .situations import REFUSED, SITUATIONS
 
 TABLES: dict[str, Mapping[str, Case]] = {
     "driver": {name: row.case() for name, row in cases_driver.ROWS.items()},
@@ -15,4 +16,6 @@ TABLES: dict[str, Mapping[str, Case]] = {
     "docker": {name: row.case() for name, row in cases_docker.ROWS.items()},
     "docker in check mode": {name: cases_docker.ROWS[name].case(check=True) for name in cases_docker.CHECKED},
     "bad variables": BAD,
+    "refused": {name: case for name, (case, _) in REFUSED.items()},
+    "situations": SITUATIONS,
 }

@@ -2,8 +2,9 @@
 """The container toolkit on each platform: nodes, variables, and what must come of them by these documents.
 
 [guide] docs.nvidia.com/datacenter/cloud-native/container-toolkit/latest/install-guide.html: the repository
-  of deb packages is one flat one for all releases, that of rpm packages has signed metadata; one key for both;
-  the four packages are of one version; `nvidia-container-toolkit.repo` has repo_gpgcheck=1 and gpgcheck=0.
+  of deb packages is one flat one for all releases, that of rpm packages has signed metadata; one key
+  for both; the four
+  packages are of one version; `nvidia-container-toolkit.repo` has repo_gpgcheck=1 and gpgcheck=0.
 [cdi] the same guide, "CDI support": units nvidia-cdi-refresh write /var/run/cdi/nvidia.yaml from 1.18 on.
 [k3s] docs.k3s.io/advanced, docs.rke2.io/advanced: both find the runtime themselves when they start.
 """

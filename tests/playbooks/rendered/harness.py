@@ -19,15 +19,17 @@ from . import nodes
 
 ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).resolve().parent
-PLAY = """
-- name: Render a role for all nodes at once
-  hosts: all
-  tasks:
-    - name: The role
-      ansible.builtin.include_role:
-        name: "{{ rendered_role }}"
-        tasks_from: "{{ rendered_tasks_from }}"
-"""
+# Of includes whose tasks_from is templated Ansible takes those of all hosts for one: so each has its own.
+PLAY = {"name": "Render roles for all nodes at once", "hosts": "all"}
+
+
+def include(tasks_from: str) -> dict[str, Any]:
+    """The task that runs an entry of a node's role."""
+    return {
+        "name": "The role",
+        "ansible.builtin.include_role": {"name": "{{ rendered_role }}", "tasks_from": tasks_from},
+        "when": f"rendered_tasks_from == '{tasks_from}'",
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +169,8 @@ def run(cases: Mapping[str, Case], directory: Path, check: bool) -> dict[str, Re
         }
     inventory = {"all": {"hosts": hosts, "children": {"gpu_nodes": {"hosts": {host: {} for host in hosts}}}}}
     (directory / "inventory.json").write_text(json.dumps(inventory))
-    (directory / "play.yml").write_text(PLAY)
+    entries = sorted({case.tasks_from for case in cases.values()})
+    (directory / "play.yml").write_text(json.dumps([{**PLAY, "tasks": [include(name) for name in entries]}]))
     events = directory / "events"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")} | {
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
