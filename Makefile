@@ -3,6 +3,7 @@
 # nodes' images and packages, which are kept in the user's cache directory (TESTLAB_CACHE).
 .PHONY: help setup demo report check test nodes nodes-down stop clean
 .DEFAULT_GOAL := help
+nodes := build/testlab/nodes/inventory.yml
 
 # A venv holds its own path: the stamps of one that was moved with the checkout do not count.
 ifeq ($(shell grep -sF "$(CURDIR)/.venv" .venv/bin/activate),)
@@ -37,7 +38,9 @@ test: .venv/test.stamp ## All tests
 
 nodes: .venv/demo.stamp ## Two nodes with systemd and simulated GPUs, to try roles on (needs root)
 	@.venv/bin/python -m testlab up --lab nodes gpu1=trixie:2 gpu2=bookworm:1
-	@echo 'To try a role: .venv/bin/ansible-playbook -i build/testlab/nodes/inventory.yml playbooks/nodes.yml'
+	@echo 'nodes: installing Docker and containerd on them'
+	@.venv/bin/ansible gpu_nodes -i $(nodes) -m ansible.builtin.script -a tests/nodes/prepare.sh >/dev/null
+	@echo 'To run the roles on them: .venv/bin/ansible-playbook -i $(nodes) -e @tests/nodes/lab.yml playbooks/nodes.yml'
 
 nodes-down: ## Take them away
 	@.venv/bin/python -m testlab down --lab nodes

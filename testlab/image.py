@@ -87,7 +87,7 @@ def _build(engine: Engine, release: str) -> str:
         base = _base(release)
         if not _exists(engine, base):
             _build_base(engine, release, base)
-        layers = (HERE / "rootfs", HERE / "gpu", engine.directory / "ssh/id_ed25519.pub")
+        layers = (HERE / "rootfs", HERE / "gpu/rootfs", engine.directory / "ssh/id_ed25519.pub")
         image = f"localhost/testlab-{release}:{cache.key(base, *layers)}"
         if not _exists(engine, image):
             with step(f"{release}: image"):
@@ -140,10 +140,7 @@ def _build_layer(engine: Engine, base: str, image: str) -> None:
     with tempfile.TemporaryDirectory(prefix="testlab-") as scratch:
         layer = Path(scratch) / "layer"
         shutil.copytree(HERE / "rootfs", layer, symlinks=True)
-        if (HERE / "gpu/rootfs").is_dir():
-            shutil.copytree(HERE / "gpu/rootfs", layer, symlinks=True, dirs_exist_ok=True)
-        if (HERE / "gpu/build").exists():
-            _run(str(HERE / "gpu/build"), str(layer))
+        shutil.copytree(HERE / "gpu/rootfs", layer, symlinks=True, dirs_exist_ok=True)
         keys = layer / "root/.ssh"
         keys.mkdir(parents=True, mode=0o700)
         shutil.copy(engine.directory / "ssh/id_ed25519.pub", keys / "authorized_keys")
