@@ -4,7 +4,8 @@
 [guide] NVIDIA Driver Installation Guide, docs.nvidia.com/datacenter/tesla/driver-installation-guide:
   repository and compute-only packages of each distribution; "Kernel modules": the open ones need Turing or
   newer and are the default from 560 on, Blackwell needs them; streams of RHEL 9: NNN-open and NNN-dkms are
-  built by DKMS, NNN is precompiled and proprietary. Ubuntu's names bear no branch from 590 on ("Recent updates").
+  built by DKMS, NNN is precompiled and proprietary. Ubuntu's names bear no branch
+  from 590 on ("Recent updates").
 [keys] the repositories' own key files: 3bf863cc.pub (Ubuntu, Debian 12), 8793F200.pub (Debian 13),
   D42D0685.pub (RHEL 9).
 [ubuntu] Ubuntu Server documentation, "NVIDIA drivers installation", and packages.ubuntu.com: signed modules
@@ -123,7 +124,7 @@ def archive(platform: str) -> tuple[str, ...]:
     if platform.startswith("debian"):
         name, where, components = "debian", "deb.debian.org", "contrib non-free non-free-firmware"
     else:
-        name, where, components = "ubuntu", "archive.ubuntu.com", "restricted multiverse"
+        name, where, components = "ubuntu", "archive.ubuntu.com", "multiverse restricted"
     keyring = f"/usr/share/keyrings/{name}-archive-keyring.gpg"
     return deb822(f"http://{where}/{name}/", f"{release} {release}-updates", components, keyring)
 

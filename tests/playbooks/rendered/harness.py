@@ -137,7 +137,16 @@ class Rendered:
 
     def writes(self) -> list[Call]:
         """The calls that are more than a question."""
-        questions = {"setup", "nvidia_node_info", "stat", "find", "slurp", "package_facts", "service_facts"}
+        questions = {
+            "setup",
+            "nvidia_node_info",
+            "nvidia_container_info",
+            "stat",
+            "find",
+            "slurp",
+            "package_facts",
+            "service_facts",
+        }
         return [call for call in self.calls if call.module not in questions]
 
 

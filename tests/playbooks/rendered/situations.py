@@ -67,6 +67,8 @@ def docker(platform: str, *running: str, gpu: str = "T4", **variables: Any) -> C
 T4, HGX, PRECOMPILED = ROWS["debian12 T4"], ROWS["ubuntu24 HGX"], ROWS["rhel9 T4, precompiled"]
 LOADED = nodes.nvidia("debian12", "T4", installed=T4.version, loaded=T4.version, flavour=T4.flavour)
 HGX_LOADED = nodes.nvidia("ubuntu24", "HGX", installed=HGX.version, loaded=HGX.version)
+HELD = {name: {"version": f"{T4.version}-1", "held": True} for name in T4.packages}
+LOADED_HELD = {**LOADED, "packages": HELD}
 CONTROLLER = Path("/etc/machine-id")
 PASSED = [{"address": "0000:01:00.0", "device_id": "0x1eb8", "generation": "turing", "bound_to": "vfio-pci"}]
 GPU = "GPU 0: NVIDIA T4 (UUID: GPU-00000000-0000-0000-0000-000000000000)"
@@ -144,6 +146,9 @@ SITUATIONS: dict[str, Case] = {
     ),
     "stale initramfs": driver(
         T4, info(LOADED, after={"module": "command", "with": "update-initramfs"}), initramfs_stale=True
+    ),
+    "dpkg cut off": driver(
+        T4, info(LOADED_HELD, after={"module": "command", "with": "--configure"}), packages_unfinished=True
     ),
     # Signed with DKMS' key.
     "Secure Boot": driver(

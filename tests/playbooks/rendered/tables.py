@@ -8,6 +8,8 @@ from typing import Any
 
 from .harness import Call, Rendered
 
+# Commands that only ask.
+QUESTIONS = ("apt-get indextargets", "grep -", "systemctl is-active")
 INSTALLERS = ("apt", "dnf", "dnf5", "package")
 
 
@@ -42,6 +44,11 @@ def predicted(done: Rendered) -> list[str]:
     """Packages that a run in check mode says it would install."""
     found = re.findall(r"would (?:be installed:|install) ([^;\n]+)", done.said)
     return [name for line in found for name in re.split(r"[ ,]+", line) if name and name != "nothing"]
+
+
+def acts(done: Rendered) -> list[str]:
+    """Commands that are more than questions."""
+    return [line for line in done.commands if not line.startswith(QUESTIONS)]
 
 
 def removed(done: Rendered) -> set[str]:

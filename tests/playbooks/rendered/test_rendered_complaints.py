@@ -9,15 +9,7 @@ from .cases_driver import ROWS
 from .conftest import Rendering
 from .harness import Rendered
 from .situations import REFUSED
-from .tables import contents, installed, removed, repositories, versions
-
-READS = ("apt-get indextargets", "grep -", "systemctl is-active")
-UPGRADES = ("latest", "upgrade", "dist-upgrade")
-
-
-def acts(done: Rendered) -> list[str]:
-    """Commands that are more than questions."""
-    return [line for line in done.commands if not line.startswith(READS)]
+from .tables import acts, contents, installed, removed, repositories, versions
 
 
 def position(done: Rendered, module: str, words: str) -> int:
@@ -67,8 +59,10 @@ def test_headers_are_those_of_the_running_kernel(name: str, rendering: Rendering
 def test_dkms_or_precompiled_is_as_declared(rendering: Rendering) -> None:
     done = rendering("driver")
     assert "nvidia-dkms-580-server-open" in installed(done["ubuntu22 T4, dkms"])
-    assert not [name for name in installed(done["ubuntu22 T4"]) if "dkms" in name]
-    assert not [name for name in installed(done["rhel9 T4, precompiled"]) if "dkms" in name]
+    for name in ("ubuntu22 T4", "rhel9 T4, precompiled"):
+        assert not [
+            package for package in installed(done[name]) if package.startswith(("nvidia-dkms", "kmod"))
+        ]
 
 
 def test_the_machine_that_runs_ansible_is_not_rebooted(rendering: Rendering) -> None:
@@ -163,6 +157,11 @@ def test_a_missing_module_says_why_it_was_not_built(rendering: Rendering) -> Non
     assert "no NVIDIA module for kernel 6.1.0-39-amd64: bad gcc" in (
         rendering("situations")["no module after all"].failure
     )
+
+
+def test_a_run_that_was_killed_amid_apt_is_finished(rendering: Rendering) -> None:
+    done = rendering("situations")["dpkg cut off"]
+    assert (done.failure, acts(done)) == ("", ["dpkg --configure -a"])
 
 
 def test_the_key_of_modules_built_here_is_enrolled_under_secure_boot(rendering: Rendering) -> None:
