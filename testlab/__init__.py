@@ -2,5 +2,5 @@
 """What the tests run on: nodes with systemd, made from Debian's own packages without an image registry.
 
 `python -m testlab --help` names the verbs. A lab is a set of nodes under one name; labs know nothing of each
-other, so several tests can run at once. See docs/architecture.md.
+other, so several tests can run at once. README.md says what is real in a node.
 """
