@@ -21,9 +21,6 @@ from .tables import (
     versions,
 )
 
-# Only questions.
-READS = ("apt-get indextargets", "grep -", "systemctl is-active")
-
 
 def entries(row: Row, done: Rendered) -> list[str]:
     """The archives that the node got: their addresses (dnf), or the lines of their entries (apt), sorted."""
