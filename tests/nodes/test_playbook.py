@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""playbooks/nodes.yml over a lab, from bare nodes on. The tests are in the order of the lab's life."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.nodes import labs
+
+GPU_NODES = ("n1", "n2")
+# Tasks that change something in one of the two only, and why.
+ONLY_PREDICTED = {
+    # In place of the tasks that install, whose packages apt cannot look up before the repository is there.
+    "Say what would be installed",
+    "Say what would be installed and removed",
+    # In place of the reboot, and of nvidia-ctk, which a bare node does not have.
+    "Say that a reboot is needed",
+    "Say that the driver is not there yet, or what would be written",
+}
+ONLY_DONE = {
+    # Announced by those above.
+    "Install the driver",
+    "Install by apt",
+    "Write it for the driver that is loaded",
+    # What these have to do shows in what was installed: how it is held, built, restarted.
+    "Hold the driver's packages, or let them go",
+    "Hold them, or let go of them",
+    "Rebuild the initramfs",
+    "Load the driver",
+    "Run NVIDIA's daemons",
+    "Restart the engines that have to be",
+    "Refresh it at boot and when the driver changes",
+}
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[labs.Nodes]:
+    with labs.nodes("test-playbook", "n1=bookworm:2", "n2=trixie:2", "cpu=trixie", "own=trixie:1") as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="session")
+def failing(lab: labs.Nodes) -> tuple[dict[str, str], labs.Run]:
+    """What the nodes were, and a run whose first node cannot get its packages."""
+    before = {name: state(lab, name) for name in lab.names}
+    lab.sh("n1", "mount -t tmpfs -o ro tmpfs /srv/testlab/apt")
+    run = lab.run(labs.PLAYBOOK, "--limit", "n1,n2,cpu")
+    lab.sh("n1", "umount /srv/testlab/apt")
+    return before, run
+
+
+@pytest.fixture(scope="session")
+def checked(lab: labs.Nodes, failing: object) -> tuple[dict[str, str], labs.Run, dict[str, str]]:
+    before = {name: state(lab, name) for name in lab.names}
+    run = lab.run(labs.PLAYBOOK, "--check", "--limit", "n2")
+    return before, run, {name: state(lab, name) for name in lab.names}
+
+
+@pytest.fixture(scope="session")
+def boots(lab: labs.Nodes, checked: object) -> dict[str, str]:
+    """Of the bare nodes."""
+    return {name: lab.boot_id(name) for name in lab.names}
+
+
+@pytest.fixture(scope="session")
+def converged(lab: labs.Nodes, boots: object) -> labs.Run:
+    return lab.run(labs.PLAYBOOK, "--limit", "n1,n2,cpu")
+
+
+@pytest.fixture(scope="session")
+def again(lab: labs.Nodes, converged: object) -> tuple[dict[str, str], labs.Run]:
+    before = {name: lab.boot_id(name) for name in lab.names}
+    return before, lab.run(labs.PLAYBOOK, "--limit", "n1,n2,cpu")
+
+
+def state(lab: labs.Nodes, name: str) -> str:
+    return lab.sh(name, "dpkg-query -W | sha256sum; find /etc -type f -exec sha256sum {} + | sort -k 2")
+
+
+def test_a_first_node_that_fails_stops_the_rest_untouched(
+    lab: labs.Nodes, failing: tuple[dict[str, str], labs.Run]
+) -> None:
+    before, run = failing
+    assert run.status == 2, run.output
+    assert "/srv/testlab/apt" in run.failure("n1")
+    assert not [event for event in run.events if event.host != "n1"]
+    for name in ("n2", "cpu"):
+        assert state(lab, name) == before[name]
+
+
+def test_check_mode_touches_nothing(
+    checked: tuple[dict[str, str], labs.Run, dict[str, str]],
+) -> None:
+    before, run, after = checked
+    assert run.status == 0, run.output
+    assert after == before
+
+
+def test_check_mode_predicts_what_a_run_changes(
+    checked: tuple[dict[str, str], labs.Run, dict[str, str]], converged: labs.Run
+) -> None:
+    predicted, done = set(checked[1].changed("n2")), {
+        "Reboot" if task.startswith("Reboot") else task for task in converged.changed("n2")
+    } - {"Reboot"}
+    assert predicted - done <= ONLY_PREDICTED
+    assert done - predicted <= ONLY_DONE
+    # What is announced is done.
+    assert {"Say what would be installed", "Say what would be installed and removed"} <= predicted
+    assert {"Install the driver", "Install by apt"} <= done
+
+
+def test_a_run_makes_bare_nodes_usable(lab: labs.Nodes, converged: labs.Run) -> None:
+    assert converged.status == 0, converged.output
+    for name in GPU_NODES:
+        seen = lab.sh(
+            name, "docker run --rm --network=none --runtime=nvidia -e NVIDIA_VISIBLE_DEVICES=all localhost/testlab:1 ls /dev"
+        ).split()
+        assert {"nvidia0", "nvidia1"} <= set(seen)
+
+
+def test_nodes_are_rebooted_in_batches_and_only_once(
+    lab: labs.Nodes, boots: dict[str, str], again: tuple[dict[str, str], labs.Run], converged: labs.Run
+) -> None:
+    """The first node is verified before the second is touched; a node without a GPU is not rebooted."""
+    rebooted = [event.host for event in converged.events if "Reboot, since" in event.task]
+    assert rebooted == ["n1", "n2"]
+    hosts = [event.host for event in converged.events]
+    assert max(n for n, host in enumerate(hosts) if host == "n1") < hosts.index("n2")
+    assert {name for name in lab.names if again[0][name] != boots[name]} == {"n1", "n2"}
+
+
+def test_a_second_run_changes_nothing(again: tuple[dict[str, str], labs.Run], lab: labs.Nodes) -> None:
+    before, run = again
+    assert run.status == 0, run.output
+    assert {name: run.changed(name) for name in lab.names} == {name: [] for name in lab.names}
+    assert {name: lab.boot_id(name) for name in lab.names} == before
+
+
+def test_a_node_without_a_gpu_is_skipped_with_a_word(
+    lab: labs.Nodes, converged: labs.Run, failing: tuple[dict[str, str], labs.Run]
+) -> None:
+    assert converged.changed("cpu") == []
+    assert "cpu has no NVIDIA GPU: nothing to do" in converged.said("cpu")
+    assert "cpu has no NVIDIA GPU for containers: nothing is installed" in converged.said("cpu")
+    assert state(lab, "cpu") == failing[0]["cpu"]
+
+
+def test_the_machine_that_runs_ansible_is_not_rebooted(lab: labs.Nodes) -> None:
+    """A node that is the controller under another name: reached by ssh, and of its machine id."""
+    with open("/etc/machine-id") as file:
+        lab.sh("own", f"echo {file.read().strip()} >/etc/machine-id")
+    before = lab.boot_id("own")
+    run = lab.run(labs.PLAYBOOK, "--limit", "own")
+    assert run.status == 0, run.output
+    assert "nouveau has the GPUs: reboot it yourself, since this machine runs Ansible" in run.said("own")
+    assert lab.boot_id("own") == before
