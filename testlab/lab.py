@@ -91,8 +91,8 @@ def inventory(engine: Engine, lab: str, members: list[Node]) -> dict[str, Any]:
                 "ansible_user": "root",
                 "ansible_python_interpreter": "/usr/bin/python3",
                 "ansible_ssh_private_key_file": str(engine.directory / "ssh/id_ed25519"),
-                "ansible_ssh_common_args": SSH_OPTIONS,
-                "ansible_control_path_dir": str(control_directory(engine, lab)),
+                # The path is told to ssh itself, since pytest-testinfra asks Ansible for no other.
+                "ansible_ssh_common_args": f"{SSH_OPTIONS} -o ControlPath={control_directory(engine, lab)}/%h",
                 "ansible_pipelining": True,
             },
         }
@@ -126,6 +126,7 @@ def up(engine: Engine, lab: str, wanted: list[Wanted], images: dict[str, str], a
 def write_inventory(engine: Engine, lab: str) -> None:
     path = inventory_path(lab)
     path.parent.mkdir(parents=True, exist_ok=True)
+    control_directory(engine, lab).mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(inventory(engine, lab, nodes(engine, [lab])), sort_keys=False, width=200)
     path.write_text(text)
 
