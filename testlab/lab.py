@@ -84,6 +84,8 @@ def inventory_path(lab: str) -> Path:
 
 def inventory(engine: Engine, lab: str, members: list[Node]) -> dict[str, Any]:
     """Ansible's inventory of a lab: all nodes in the group gpu_nodes."""
+    # The path is told to ssh itself, since pytest-testinfra asks Ansible for no other.
+    shared = f"-o ControlPath={control_directory(engine, lab)}/%h"
     return {
         "gpu_nodes": {
             "hosts": {node.name: {"ansible_host": node.address} for node in members},
@@ -91,8 +93,7 @@ def inventory(engine: Engine, lab: str, members: list[Node]) -> dict[str, Any]:
                 "ansible_user": "root",
                 "ansible_python_interpreter": "/usr/bin/python3",
                 "ansible_ssh_private_key_file": str(engine.directory / "ssh/id_ed25519"),
-                # The path is told to ssh itself, since pytest-testinfra asks Ansible for no other.
-                "ansible_ssh_common_args": f"{SSH_OPTIONS} -o ControlPath={control_directory(engine, lab)}/%h",
+                "ansible_ssh_common_args": f"{SSH_OPTIONS} {shared}",
                 "ansible_pipelining": True,
             },
         }
