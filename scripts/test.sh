@@ -118,7 +118,8 @@ stage_nodes() {
         path=${path%/molecule.yml}
         check "molecule: ${path#molecule/}" scenario "${path#molecule/}"
     done
-    [ ! -d tests/nodes ] || tests "tests on nodes" tests/nodes
+    # One lab for each file.
+    tests "tests on nodes" tests/nodes --dist loadfile
 }
 stage_demo() { check "make demo" demo; }
 

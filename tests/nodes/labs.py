@@ -36,7 +36,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of a playbook: exit status (negative: the signal that killed it), its output, and what each task came to."""
+    """A run of a playbook. `status` is negative where a signal ended it."""
 
     status: int
     output: str
@@ -44,9 +44,7 @@ class Run:
 
     def changed(self, node: str) -> list[str]:
         """The tasks that changed something on a node, without the roles' names."""
-        return [
-            event.task.split(" : ")[-1] for event in self.events if event.changed and event.host == node
-        ]
+        return [event.task.split(" : ")[-1] for event in self.events if event.changed and event.host == node]
 
     def failure(self, node: str) -> str:
         """Why a node failed; empty if it did not."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A run that is killed between any two tasks is taken up by the next one.
 
-Each node begins bare and has its own run, killed where the task starts that the node is listed with. One run then
-converges all nodes, and one more finds nothing to do.
+Each node begins bare and has a run of its own, killed where the task starts that the node is listed with.
+One run then converges all nodes, and one more finds nothing to do.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ def test_a_run_killed_before(name: str, story: Story) -> None:
 
 def test_a_kill_leaves_no_file_half_written(story: Story) -> None:
     for name in KILLED_AT:
-        left = story.nodes.sh(name, "find /etc -name '.ansible_tmp*' -o -name '*gpulab*tmp*' -o -name '*.gpulab-kept'")
+        left = story.nodes.sh(
+            name, "find /etc -name '.ansible_tmp*' -o -name '*gpulab*tmp*' -o -name '*.gpulab-kept'"
+        )
         assert left == ""
         assert story.nodes.sh(name, "ls -A /run/gpulab-nvidia 2>/dev/null || true") == ""

@@ -101,9 +101,10 @@ def test_check_mode_touches_nothing(
 def test_check_mode_predicts_what_a_run_changes(
     checked: tuple[dict[str, str], labs.Run, dict[str, str]], converged: labs.Run
 ) -> None:
-    predicted, done = set(checked[1].changed("n2")), {
-        "Reboot" if task.startswith("Reboot") else task for task in converged.changed("n2")
-    } - {"Reboot"}
+    predicted, done = (
+        set(checked[1].changed("n2")),
+        {"Reboot" if task.startswith("Reboot") else task for task in converged.changed("n2")} - {"Reboot"},
+    )
     assert predicted - done <= ONLY_PREDICTED
     assert done - predicted <= ONLY_DONE
     # What is announced is done.
@@ -114,10 +115,8 @@ def test_check_mode_predicts_what_a_run_changes(
 def test_a_run_makes_bare_nodes_usable(lab: labs.Nodes, converged: labs.Run) -> None:
     assert converged.status == 0, converged.output
     for name in GPU_NODES:
-        seen = lab.sh(
-            name, "docker run --rm --network=none --runtime=nvidia -e NVIDIA_VISIBLE_DEVICES=all localhost/testlab:1 ls /dev"
-        ).split()
-        assert {"nvidia0", "nvidia1"} <= set(seen)
+        run = "docker run --rm --network=none --runtime=nvidia -e NVIDIA_VISIBLE_DEVICES=all"
+        assert {"nvidia0", "nvidia1"} <= set(lab.sh(name, f"{run} localhost/testlab:1 ls /dev").split())
 
 
 def test_nodes_are_rebooted_in_batches_and_only_once(

@@ -17,8 +17,8 @@ type: notification
 short_description: A line of JSON for each result
 description:
   - Test only. Appends to the file that NODES_EVENTS names.
-  - Where the task that NODES_KILL_AT names starts for the first time, ansible-playbook is killed (SIGKILL), as by a
-    power cut; nothing of the task has reached a node by then.
+  - Where the task that NODES_KILL_AT names starts for the first time, ansible-playbook is killed (SIGKILL);
+    nothing of the task has reached a node by then.
 """
 
 

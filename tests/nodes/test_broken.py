@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes that are broken on purpose: roles and verify stop, name the fault, and overwrite nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.nodes import labs
+from tests.nodes.faults import FAULTS, SAVE
+
+NAMES = ("n1", "n2")
+TOGETHER = ("--extra-vars", "nodes_serial=2")
+
+
+@pytest.fixture(scope="session")
+def nodes() -> Iterator[labs.Nodes]:
+    """Converged ones."""
+    with labs.nodes("test-broken", "n1=bookworm:2", "n2=trixie:2") as nodes:
+        run = nodes.run(labs.PLAYBOOK, *TOGETHER)
+        assert run.status == 0, run.output
+        for name in NAMES:
+            nodes.sh(name, SAVE)
+        yield nodes
+
+
+def state(nodes: labs.Nodes, name: str) -> set[str]:
+    """Installed packages, and all files under /etc with their checksums."""
+    return set(nodes.sh(name, "dpkg-query -W; find /etc -type f -exec sha256sum {} +").splitlines())
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_broken_node_is_named(name: str, nodes: labs.Nodes) -> None:
+    fault = FAULTS[name]
+    for node in NAMES:
+        nodes.sh(node, fault.breaks)
+    try:
+        before = {node: state(nodes, node) for node in NAMES}
+        run = nodes.run(fault.playbook, *fault.arguments())
+        after = {node: state(nodes, node) for node in NAMES}
+    finally:
+        for node in NAMES:
+            nodes.sh(node, fault.mends)
+    assert run.status == 2, run.output
+    for node in NAMES:
+        assert re.search(fault.words, run.failure(node), re.DOTALL), run.failure(node)
+        assert "Traceback" not in run.failure(node)
+        assert {line for line in before[node] ^ after[node] if fault.may_change not in line} == set()
+
+
+def test_nodes_that_were_mended_need_nothing(nodes: labs.Nodes) -> None:
+    run = nodes.run(labs.PLAYBOOK, *TOGETHER)
+    assert run.status == 0, run.output
+    assert {node: run.changed(node) for node in NAMES} == {node: [] for node in NAMES}
