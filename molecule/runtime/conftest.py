@@ -93,7 +93,11 @@ def outcome(done: list[tuple[str, dict[str, Any]]]) -> Run:
     return Run(
         [name.rpartition(" : ")[2] for name, result in done if result.get("changed")],
         next((explained(result) for _, result in done if result.get("failed")), ""),
-        "\n".join(str(result["msg"]) for _, result in done if result.get("action") == "ansible.builtin.debug" and "msg" in result),
+        "\n".join(
+            str(result["msg"])
+            for _, result in done
+            if result.get("action") == "ansible.builtin.debug" and "msg" in result
+        ),
         facts.get("nvidia_docker_result", {}),
     )
 
@@ -153,3 +157,13 @@ def dump(host: Host) -> Callable[..., dict[str, Any]]:
 def written(host: Host) -> Callable[..., str]:
     """Something that stays the same as long as nobody writes into the files, not even the same text."""
     return lambda *paths: str(host.check_output("stat --format '%n %i %Y %Z' " + " ".join(paths)))
+
+
+@pytest.fixture
+def write(host: Host) -> Callable[[str, str], None]:
+    """Write a file as somebody else would."""
+
+    def write_(path: str, text: str) -> None:
+        host.check_output("mkdir -p $(dirname %s) && printf %%s %s > %s", path, text, path)
+
+    return write_

@@ -15,8 +15,8 @@ from typing import Any
 from . import _container_runtime_containerd as containerd
 from . import _container_runtime_crio as crio
 from . import _container_runtime_docker as docker
-from ._container_runtime_files import load_entry, read, replace, save, save_entry
-from ._container_runtime_types import MissingToolError, Options, Plan, Tools
+from ._container_runtime_files import load_entry, read, remove_empty, replace, save, save_entry
+from ._container_runtime_types import FOLDER, MissingToolError, Options, Plan, Tools
 
 ENGINES = {"docker": docker, "containerd": containerd, "crio": crio}
 
@@ -89,6 +89,8 @@ def execute(
     if files:
         result["backup_file"] = replace(files, options.config, remember, move)
     if plan.entry is None and options.state == "absent":
+        if entry and FOLDER in entry.before:
+            remove_empty(entry.before[FOLDER])
         save_entry(record, None)
     return result
 

@@ -17,7 +17,15 @@ from . import _container_runtime_ctk as ctk
 from . import _container_runtime_imports as imports
 from ._container_runtime_dump import difference, sections, setting
 from ._container_runtime_files import read
-from ._container_runtime_types import Entry, MissingToolError, Options, Plan, RuntimeConfigError, Tools
+from ._container_runtime_types import (
+    FOLDER,
+    Entry,
+    MissingToolError,
+    Options,
+    Plan,
+    RuntimeConfigError,
+    Tools,
+)
 
 HEADER = """\
 # Written by gpulab.pachyderm.nvidia_container_runtime: the CRI section of {config} and NVIDIA's runtime.
@@ -41,8 +49,13 @@ def present(options: Options, entry: Entry | None, tools: Tools) -> Plan:
     files: dict[str, str | None] = {options.drop_in: drop_in, options.config: new}
     if new == current:
         return Plan(files, "restart", entry)
-    added = pattern or (entry.before.get(IMPORT) if entry else None)
-    return Plan(files, "restart", Entry(without(current, entry), new, {IMPORT: added} if added else {}))
+    before = dict(entry.before) if entry else {}
+    if pattern:
+        before[IMPORT] = pattern
+    folder = os.path.dirname(options.drop_in)
+    if not os.path.isdir(folder):
+        before[FOLDER] = folder
+    return Plan(files, "restart", Entry(without(current, entry), new, before))
 
 
 def absent(options: Options, entry: Entry | None, tools: Tools) -> Plan:

@@ -71,6 +71,12 @@ def remove(path: str) -> None:
         os.unlink(path)
 
 
+def remove_empty(folder: str) -> None:
+    """Removes a folder that we made, unless somebody else put something into it."""
+    with suppress(OSError):
+        os.rmdir(folder)
+
+
 def back_up(path: str) -> str | None:
     """Keeps the file under a second name, which costs no space on a full disk; None if there is no file."""
     if not os.path.exists(path):

@@ -39,6 +39,10 @@ class Options:
     executable: str
 
 
+# Name, in what is remembered, of the folder that we made for a file of ours.
+FOLDER = "folder"
+
+
 @dataclass(frozen=True)
 class Entry:
     """What is remembered of a configuration file that we changed.

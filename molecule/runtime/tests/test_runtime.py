@@ -44,7 +44,10 @@ def test_containerd_has_the_runtime_and_all_else_as_before(
     assert runtimes["nvidia"]["options"]["BinaryName"] == "/usr/bin/nvidia-container-runtime"
     assert "runc" in runtimes
     if host.system_info.codename == "trixie":
-        assert after["plugins"][CRI].pop("enable_cdi") and not before["plugins"][CRI].pop("enable_cdi")
+        assert (before["plugins"][CRI].pop("enable_cdi"), after["plugins"][CRI].pop("enable_cdi")) == (
+            False,
+            True,
+        )
     assert "nvidia" not in before["plugins"][CRI]["containerd"]["runtimes"]
     del runtimes["nvidia"], after["imports"], before["imports"]
     assert after == before
@@ -89,7 +92,11 @@ def test_a_container_of_containerd_gets_the_gpus(
     asked = "--env NVIDIA_VISIBLE_DEVICES=all --env NVIDIA_DRIVER_CAPABILITIES=utility"
 
     def run(options: str) -> str:
-        return str(host.check_output(f"ctr run --rm --cpu-shares 0 {options} {image} test sh -c 'nvidia-smi -L; ls /dev'"))
+        return str(
+            host.check_output(
+                f"ctr run --rm --cpu-shares 0 {options} {image} test sh -c 'nvidia-smi -L; ls /dev'"
+            )
+        )
 
     seen = run(f"{binary} {asked}")
     assert seen.count("NVIDIA simulated GPU") == 2

@@ -263,6 +263,26 @@ def test_absent_needs_no_program(node: NodeMaker) -> None:
     assert containerd.files() == {"config.toml": sample("debian.toml")}
 
 
+@pytest.mark.parametrize("others", [(), ("10-registry.toml",)])
+def test_absent_removes_the_folder_that_was_made_for_the_drop_in(
+    node: NodeMaker, others: tuple[str, ...]
+) -> None:
+    containerd = node("containerd", sample("debian.toml"))
+    containerd.run()
+    for name in others:
+        (containerd.drop_in.parent / name).write_text("version = 2\n")
+    containerd.absent()
+    assert containerd.drop_in.parent.exists() == bool(others)
+
+
+def test_absent_keeps_a_folder_that_was_there(node: NodeMaker) -> None:
+    containerd = node("containerd", sample("debian.toml"))
+    containerd.drop_in.parent.mkdir()
+    containerd.run()
+    containerd.absent()
+    assert containerd.drop_in.parent.is_dir()
+
+
 def test_crio_gets_a_drop_in(node: NodeMaker) -> None:
     text = '[crio.runtime]\ndefault_runtime = "crun"\n'
     crio = node("crio", text)
