@@ -67,6 +67,7 @@ class Engine:
     def start(self) -> None:
         """Make the namespace and the network, where they are not there yet."""
         with cache.lock(self.directory / "locks/engine"):
+            host.lift_limits()
             self.directory.joinpath("containers.conf").write_text(CONTAINERS_CONF)
             self.directory.joinpath("networks").mkdir(exist_ok=True)
             if not self.running:

@@ -37,8 +37,8 @@ RESTORE = f"cp -a /srv/saved/. /etc; {RESTART}"
 class Fault:
     """Shell scripts that break a node and mend it, and the words (a pattern) that must name it.
 
-    `playbook` finds it, given `variables`. It changes no package, and of the files under /etc those whose path
-    contains `may_change` only.
+    `playbook` finds it, given `variables`. It changes no package, and no file under /etc but those whose path
+    contains `may_change`.
     """
 
     breaks: str
@@ -100,6 +100,13 @@ FAULTS = {
         "mv /usr/bin/nvidia-container-runtime /usr/bin/away",
         "mv /usr/bin/away /usr/bin/nvidia-container-runtime",
         r"nvidia-container-runtime",
+    ),
+    # Docker's last line is a hint at its help.
+    "image_not_there": Fault(
+        "true",
+        "true",
+        r"0 of 2 GPUs .*in localhost/nobodys:1: \S*.*([Nn]o such|not found|denied|refused)",
+        variables={"nvidia_docker_verify_image": "localhost/nobodys:1"},
     ),
     "runtime_gone_from_daemon_json": Fault(
         f"{WITHOUT_RUNTIME}{RESTART}",

@@ -37,7 +37,7 @@ ONLY_DONE = {
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[labs.Nodes]:
-    with labs.nodes("test-playbook", "n1=bookworm:2", "n2=trixie:2", "cpu=trixie", "own=trixie:1") as nodes:
+    with labs.nodes("test-playbook", "n1=bookworm:2", "n2=trixie:2", "nogpu=trixie", "own=trixie:1") as nodes:
         yield nodes
 
 
@@ -46,7 +46,7 @@ def failing(lab: labs.Nodes) -> tuple[dict[str, str], labs.Run]:
     """What the nodes were, and a run whose first node cannot get its packages."""
     before = {name: state(lab, name) for name in lab.names}
     lab.sh("n1", "mount -t tmpfs -o ro tmpfs /srv/testlab/apt")
-    run = lab.run(labs.PLAYBOOK, "--limit", "n1,n2,cpu")
+    run = lab.run(labs.PLAYBOOK, "--limit", "n1,n2,nogpu")
     lab.sh("n1", "umount /srv/testlab/apt")
     return before, run
 
@@ -66,13 +66,13 @@ def boots(lab: labs.Nodes, checked: object) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def converged(lab: labs.Nodes, boots: object) -> labs.Run:
-    return lab.run(labs.PLAYBOOK, "--limit", "n1,n2,cpu")
+    return lab.run(labs.PLAYBOOK, "--limit", "n1,n2,nogpu")
 
 
 @pytest.fixture(scope="session")
 def again(lab: labs.Nodes, converged: object) -> tuple[dict[str, str], labs.Run]:
     before = {name: lab.boot_id(name) for name in lab.names}
-    return before, lab.run(labs.PLAYBOOK, "--limit", "n1,n2,cpu")
+    return before, lab.run(labs.PLAYBOOK, "--limit", "n1,n2,nogpu")
 
 
 def state(lab: labs.Nodes, name: str) -> str:
@@ -86,7 +86,7 @@ def test_a_first_node_that_fails_stops_the_rest_untouched(
     assert run.status == 2, run.output
     assert "/srv/testlab/apt" in run.failure("n1")
     assert not [event for event in run.events if event.host != "n1"]
-    for name in ("n2", "cpu"):
+    for name in ("n2", "nogpu"):
         assert state(lab, name) == before[name]
 
 
@@ -140,10 +140,10 @@ def test_a_second_run_changes_nothing(again: tuple[dict[str, str], labs.Run], la
 def test_a_node_without_a_gpu_is_skipped_with_a_word(
     lab: labs.Nodes, converged: labs.Run, failing: tuple[dict[str, str], labs.Run]
 ) -> None:
-    assert converged.changed("cpu") == []
-    assert "cpu has no NVIDIA GPU: nothing to do" in converged.said("cpu")
-    assert "cpu has no NVIDIA GPU for containers: nothing is installed" in converged.said("cpu")
-    assert state(lab, "cpu") == failing[0]["cpu"]
+    assert converged.changed("nogpu") == []
+    assert "nogpu has no NVIDIA GPU: nothing to do" in converged.said("nogpu")
+    assert "nogpu has no NVIDIA GPU for containers: nothing is installed" in converged.said("nogpu")
+    assert state(lab, "nogpu") == failing[0]["nogpu"]
 
 
 def test_the_machine_that_runs_ansible_is_not_rebooted(lab: labs.Nodes) -> None:

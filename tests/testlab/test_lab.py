@@ -180,3 +180,12 @@ def test_a_machine_without_apt_is_told_what_to_install(
     root_with(0, "ext2/ext3")
     monkeypatch.setattr("shutil.which", lambda *_: None)
     assert "podman" in (host.refusal(tmp_path) or "")
+
+
+@pytest.mark.parametrize(("before", "after"), [(128, 8192), (65536, 65536)])
+def test_there_are_watchers_of_files_for_many_nodes(before: int, after: int, tmp_path: Path) -> None:
+    file = (
+        tree(tmp_path, **{"fs/inotify/max_user_instances": f"{before}\n"}) / "fs/inotify/max_user_instances"
+    )
+    host.lift_limits(tmp_path)
+    assert int(file.read_text()) == after
