@@ -79,7 +79,7 @@ def install_packages() -> None:
 def lift_limits(parameters: Path = Path("/proc/sys")) -> None:
     """Have the kernel allow as many watchers of files as a dozen systemds take; never fewer than it does.
 
-    All nodes are root's, who shares 128 by default. One node more, and units fail for reasons that they do not tell.
+    All nodes are root's, who has 128 by default. With one node more units fail, and do not tell why.
     """
     file = parameters / "fs/inotify/max_user_instances"
     if int(file.read_text()) < WATCHERS:
