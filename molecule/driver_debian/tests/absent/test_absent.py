@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from testinfra.host import Host
 
 
@@ -22,3 +25,7 @@ def test_no_module_is_left(host: Host) -> None:
 
 def test_no_file_of_the_role_is_left(host: Host) -> None:
     assert host.check_output("find /etc -name '*gpulab*'") == ""
+
+
+def test_again_changes_nothing(play: Callable[..., Any]) -> None:
+    assert play("absent.yml").changed == {"debian": 0}
