@@ -28,7 +28,7 @@ class ByNode(LoadScopeScheduling):  # type: ignore[misc]
     """A node's tests go to one worker, in order: each finds the node as the one before left it."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid.partition("[")[2]
+        return nodeid.rpartition("ansible://")[2]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByNode:
