@@ -12,8 +12,8 @@ from testinfra.host import Host
 # Others may use them: docs of nvidia_driver_state.
 STAYING = {"dkms-stand-in"}
 STAYING_FILES = {"/etc/kernel/header_postinst.d/dkms"}
-# Of the linker and systemd, remade as they like.
-REMADE = {"/etc/ld.so.cache"}
+# The linker's, and an empty file that unattended-upgrade makes where there is none.
+REMADE = {"/etc/ld.so.cache", "/etc/apt/sources.list"}
 
 
 @pytest.fixture(scope="session")
