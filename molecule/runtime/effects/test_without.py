@@ -78,10 +78,11 @@ def test_absent_removes_files_that_were_not_there(host: Host, role: Callable[...
 
 def test_nothing_is_left(host: Host) -> None:
     folders = "/etc /var/lib/gpulab-nvidia /run/gpulab-nvidia /var/run/cdi"
-    names = ("*gpulab*", "*container-toolkit*", "*container-runtime*", "99-nvidia*", "nvidia.yaml", "conf.d")
+    names = ("*gpulab*", "*container-toolkit*", "*container-runtime*", "99-nvidia*", "nvidia.yaml")
     either = " -o ".join(f"-name '{name}'" for name in names)
     found = host.run(f"find {folders} -mindepth 1 \\( {either} \\)").stdout.split()
     assert found == []
+    assert not host.file("/etc/containerd/conf.d").exists
     packages = host.check_output(
         "dpkg-query --show --showformat '${Package} ${db:Status-Want}\\n'"
     ).splitlines()
