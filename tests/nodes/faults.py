@@ -88,7 +88,7 @@ FAULTS = {
     "nvidia_smi_hangs": Fault(
         "mv /usr/bin/nvidia-smi /usr/bin/nvidia-smi.away\n"
         "printf '#!/bin/sh\\nexec sleep 1234\\n' >/usr/bin/nvidia-smi; chmod +x /usr/bin/nvidia-smi",
-        "mv /usr/bin/nvidia-smi.away /usr/bin/nvidia-smi; ! grep -l 1234 /proc/[0-9]*/cmdline",
+        "mv /usr/bin/nvidia-smi.away /usr/bin/nvidia-smi; ! grep -lz '^123[4]$' /proc/[0-9]*/cmdline",
         r"nvidia-smi: nvidia-smi did not answer within 60 s",
     ),
     "persistenced_stopped": Fault(

@@ -18,6 +18,8 @@ ONLY_PREDICTED = {
     # In place of the reboot, and of nvidia-ctk, which a bare node does not have.
     "Say that a reboot is needed",
     "Say that the driver is not there yet, or what would be written",
+    # One mirror has both: the driver's role has fetched the key by then.
+    "Fetch the repository's key, once",
 }
 ONLY_DONE = {
     # Announced by those above.
@@ -101,10 +103,9 @@ def test_check_mode_touches_nothing(
 def test_check_mode_predicts_what_a_run_changes(
     checked: tuple[dict[str, str], labs.Run, dict[str, str]], converged: labs.Run
 ) -> None:
-    predicted, done = (
-        set(checked[1].changed("n2")),
-        {"Reboot" if task.startswith("Reboot") else task for task in converged.changed("n2")} - {"Reboot"},
-    )
+    predicted = set(checked[1].changed("n2"))
+    # Its name says why.
+    done = {task for task in converged.changed("n2") if not task.startswith("Reboot, since")}
     assert predicted - done <= ONLY_PREDICTED
     assert done - predicted <= ONLY_DONE
     # What is announced is done.
