@@ -64,7 +64,7 @@ class Nodes:
     lab: str
     names: list[str]
 
-    def run(self, playbook: Path, *arguments: str, kill_at: str = "") -> Run:
+    def run(self, playbook: Path, *arguments: str, kill_at: str = "", callbacks: str = "events") -> Run:
         """Run a playbook with what tests/nodes/lab.yml declares. Ansible forks once for each node at most."""
         with tempfile.TemporaryDirectory(prefix="nodes-") as scratch:
             events = Path(scratch) / "events"
@@ -80,7 +80,7 @@ class Nodes:
                     **os.environ,
                     "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
                     "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "plugins/callback"),
-                    "ANSIBLE_CALLBACKS_ENABLED": "events",
+                    "ANSIBLE_CALLBACKS_ENABLED": callbacks,
                     "ANSIBLE_FORCE_COLOR": "false",
                     "NODES_EVENTS": str(events),
                     "NODES_KILL_AT": kill_at,
