@@ -13,6 +13,7 @@ from typing import Any
 from ._nvidia_node_driver import read_driver, read_smi
 from ._nvidia_node_packages import read_packages
 from ._nvidia_node_pci import read_pci
+from ._nvidia_node_processes import holders
 
 # UEFI's global variables; and shim's, which stops the checks although the firmware does them.
 _SECURE_BOOT = "SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -30,9 +31,11 @@ def read_node(root: Path, kernel: str, initramfs_after: list[str], timeout: floa
         "nouveau_loaded": (root / "sys/module/nouveau").exists(),
         "secure_boot": secure_boot(root),
         "initramfs_stale": initramfs_stale(root, kernel, initramfs_after),
+        "driver_predates": _any_newer(root, initramfs_after, root / "sys/module/nvidia"),
         "driver": driver,
         "smi": read_smi(driver["loaded_version"] is not None, timeout),
         **read_packages(root, timeout),
+        "packages_locked_by": next(holders(root, "/var/lib/dpkg/lock"), None),
         "machine_id": _machine_id(root),
     }
 
@@ -60,11 +63,19 @@ def initramfs_stale(root: Path, kernel: str, files: list[str]) -> bool:
     A file that is not there says nothing. Neither does a node without an initramfs.
     """
     images = [path for path in (root / "boot" / name.format(kernel) for name in _INITRAMFS) if path.exists()]
-    if not images:
+    return bool(images) and _any_newer(root, files, images[0])
+
+
+def _any_newer(root: Path, files: list[str], made: Path) -> bool:
+    """Whether one of `files` changed after `made` was; False without it.
+
+    The kernel dates a module's folder in /sys when it is first looked at, which udev does as it is loaded:
+    never before the loading, so that no file is taken for newer that is not.
+    """
+    if not made.exists():
         return False
-    made = images[0].stat().st_mtime_ns
     paths = [root / name.lstrip("/") for name in files]
-    return any(path.stat().st_mtime_ns > made for path in paths if path.exists())
+    return any(path.stat().st_mtime_ns > made.stat().st_mtime_ns for path in paths if path.exists())
 
 
 def _machine_id(root: Path) -> str | None:

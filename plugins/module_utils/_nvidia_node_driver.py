@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ._nvidia_node_processes import holders
 from ._nvidia_node_run import run
 
 # "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.261.03  Thu Jun ..." or, of the open modules,
@@ -54,7 +54,7 @@ def read_driver(root: Path, kernel: str, timeout: float) -> dict[str, Any]:
         "module_flavour": _FLAVOURS.get(fields.get("license", "")),
         "module_signer": fields.get("signer") or None,
         "library_version": _library_version(root),
-        "users": list(_users(root)),
+        "users": [user for user in holders(root, "/dev/nvidia") if user["command"] not in _OWN],
     }
 
 
@@ -122,25 +122,6 @@ def _library_version(root: Path) -> str | None:
             match = re.fullmatch(r"libnvidia-ml\.so\.(\d+(?:\.\d+)+)", library.resolve().name)
             return match[1] if match else None
     return None
-
-
-def _users(root: Path) -> Iterator[dict[str, Any]]:
-    """Processes that hold a device file of the driver, by number.
-
-    Only the names: command lines can hold passwords.
-    """
-    processes = root / "proc"
-    for pid in sorted(int(entry.name) for entry in processes.iterdir() if entry.name.isdigit()):
-        try:
-            command = (processes / str(pid) / "comm").read_text(encoding="utf-8", errors="replace").strip()
-            in_use = any(
-                os.readlink(entry.path).startswith("/dev/nvidia")
-                for entry in os.scandir(processes / str(pid) / "fd")
-            )
-        except OSError:
-            continue  # it ended while we look
-        if in_use and command not in _OWN:
-            yield {"pid": pid, "command": command}
 
 
 def read_smi(loaded: bool, timeout: float) -> dict[str, Any]:

@@ -29,7 +29,8 @@ options:
     type: str
   initramfs_after:
     description:
-      - Files that the initramfs takes up. RV(nvidia.initramfs_stale) tells whether it is older than one.
+      - Files that the initramfs takes up, such as those of modprobe. RV(nvidia.initramfs_stale) tells whether
+        it is older than one, RV(nvidia.driver_predates) whether the driver was loaded before.
       - Of a folder, the time counts at which an entry of it came or went.
     type: list
     elements: path
@@ -116,6 +117,10 @@ nvidia:
     initramfs_stale:
       description: Whether that kernel has an initramfs, older than one of O(initramfs_after).
       type: bool
+    driver_predates:
+      description: Whether the driver was loaded before one of O(initramfs_after) changed, so that it does not
+        run with the parameters that are there now.
+      type: bool
     driver:
       description: The driver.
       type: dict
@@ -165,6 +170,10 @@ nvidia:
     packages_unfinished:
       description: Whether dpkg was cut off, so that C(dpkg --configure -a) has to finish its work first.
       type: bool
+    packages_locked_by:
+      description: A process that has dpkg's lock open, such as an apt at work, with C(pid) and C(command).
+        Null if there is none.
+      type: dict
     machine_id:
       description: The node's C(/etc/machine-id).
       type: str

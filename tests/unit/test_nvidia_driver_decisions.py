@@ -13,7 +13,7 @@ from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROLE = Path(__file__).parents[2] / "roles/nvidia_driver"
-FILES = ("defaults/main.yml", "vars/main.yml", "vars/debian.yml", "vars/preflight.yml", "vars/verify.yml")
+FILES = ("defaults/main.yml", *(f"vars/main/{name}.yml" for name in ("main", "refused", "faults")))
 FACTS = {
     "os_family": "Debian",
     "distribution": "Debian",
@@ -56,6 +56,8 @@ NODE: dict[str, Any] = {
     "smi": {"gpus": [SMI], "error": None},
     "packages": INSTALLED,
     "packages_unfinished": False,
+    "packages_locked_by": None,
+    "driver_predates": False,
     "machine_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
 }
 BARE = {
@@ -65,21 +67,34 @@ BARE = {
 }
 TRAINING = {"users": [{"pid": 4711, "command": "python3"}]}
 init_plugin_loader()
-STANDARD = {path: DataLoader().load_from_file(str(ROLE / path), trusted_as_template=True) for path in FILES}
 
 
-def conclude(name: str, node: dict[str, Any], **variables: Any) -> Any:
+def load(path: str) -> Any:
+    return DataLoader().load_from_file(str(ROLE / path), trusted_as_template=True)
+
+
+STANDARD = [load(path) for path in FILES]
+PLATFORMS = {name: load(f"vars/{name}.yml") for name in ("debian", "ubuntu")}
+# What the role keeps as facts after each look, in this order.
+DECIDED = [
+    task["ansible.builtin.set_fact"] for task in load("tasks/info.yml") if "ansible.builtin.set_fact" in task
+]
+
+
+def conclude(name: str, node: dict[str, Any], platform: str = "debian", **variables: Any) -> Any:
     """The value of one of the role's variables; `node` is what differs from NODE, `variables` the user's."""
     info = copy.deepcopy(NODE)
     for key, value in node.items():
         info[key] = {**info[key], **value} if key in ("driver", "smi") else value
     known: dict[str, Any] = {"inventory_hostname": "node", "ansible_facts": FACTS}
-    for standard in STANDARD.values():
+    for standard in (*STANDARD, PLATFORMS[platform]):
         known.update(standard)
-    known["__nvidia_driver_info"] = info
+    known["__nvidia_driver_answer"] = {"nvidia": info}
     known["__nvidia_driver_unit_states"] = ["active", "inactive"]
     for key, value in variables.items():
         known[key if key.startswith("ansible_") else f"nvidia_driver_{key}"] = value
+    for facts in DECIDED:
+        known.update(Templar(DataLoader(), known).template(facts))
     return Templar(DataLoader(), known).template(trust_as_template("{{ " + name + " }}"))
 
 
@@ -89,6 +104,7 @@ def test_nothing_is_to_be_done_where_all_is_well() -> None:
     assert conclude("__nvidia_driver_hold_wrong", {}) == []
     assert conclude("__nvidia_driver_reboot_reasons", {}) == []
     assert conclude("__nvidia_driver_faults", {}) == []
+    assert conclude("__nvidia_driver_parameters_pending", {"driver_predates": True}) is False
 
 
 def test_a_rerun_upgrades_nothing() -> None:
@@ -108,6 +124,8 @@ def test_a_rerun_upgrades_nothing() -> None:
             ["nvidia-open-kernel-dkms", "nvidia-open-kernel-support"],
         ),
         ("proprietary", PACKAGES, []),
+        # Of NVIDIA's repository.
+        ("proprietary", [*PACKAGES, "nvidia-kernel-open-dkms"], ["nvidia-kernel-open-dkms"]),
     ],
 )
 def test_the_other_flavour_goes_with_its_modprobe_file(
@@ -115,6 +133,41 @@ def test_the_other_flavour_goes_with_its_modprobe_file(
 ) -> None:
     node = {"packages": {name: {"version": "535.261.03-1", "held": False} for name in installed}}
     assert sorted(conclude("__nvidia_driver_removed", node, kernel_module=flavour)) == removed
+
+
+def test_the_other_source_goes_with_its_modprobe_file() -> None:
+    installed = ["nvidia-open-kernel-dkms", "nvidia-open-kernel-support", "nvidia-smi"]
+    node = {"packages": {name: {"version": "550.163.01-1", "held": False} for name in installed}}
+    removed = conclude("__nvidia_driver_removed", node, source="nvidia", branch="580")
+    assert removed == ["nvidia-open-kernel-dkms", "nvidia-open-kernel-support"]
+
+
+@pytest.mark.parametrize(
+    ("source", "removed"),
+    [
+        ("distribution", ["nvidia-dkms-580-server", "linux-modules-nvidia-580-server-6.8.0-1-generic"]),
+        (
+            "nvidia",
+            [
+                "nvidia-dkms-580-server",
+                "nvidia-headless-no-dkms-580-server-open",
+                "linux-modules-nvidia-580-server-6.8.0-1-generic",
+                "linux-modules-nvidia-580-server-open-6.8.0-1-generic",
+            ],
+        ),
+    ],
+)
+def test_ubuntus_modules_for_further_kernels_stay_with_their_source(source: str, removed: list[str]) -> None:
+    installed = [
+        "nvidia-dkms-580-server",
+        "nvidia-headless-no-dkms-580-server-open",
+        "linux-modules-nvidia-580-server-6.8.0-1-generic",
+        "linux-modules-nvidia-580-server-open-6.8.0-1-generic",
+        "libnvidia-compute-580-server",
+    ]
+    node = {"packages": {name: {"version": "580.95.05-1", "held": False} for name in installed}}
+    found = conclude("__nvidia_driver_removed", node, "ubuntu", source=source, branch="580")
+    assert sorted(found) == sorted(removed)
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,7 @@ def test_a_machine_that_has_nothing(tmp_path: Path) -> None:
         "nouveau_loaded": False,
         "secure_boot": None,
         "initramfs_stale": False,
+        "driver_predates": False,
         "driver": {
             "loaded_version": None,
             "loaded_flavour": None,
@@ -139,6 +140,7 @@ def test_a_machine_that_has_nothing(tmp_path: Path) -> None:
         "smi": {"gpus": [], "error": "the driver is not loaded"},
         "packages": None,
         "packages_unfinished": False,
+        "packages_locked_by": None,
         "machine_id": None,
     }
 
@@ -180,6 +182,29 @@ def test_initramfs(tmp_path: Path, image: str) -> None:
         assert initramfs_stale(tmp_path, KERNEL, ["/etc/nothing.conf", name]) is stale
         assert initramfs_stale(tmp_path, KERNEL, ["/etc/modprobe.d"]) is stale
     assert not initramfs_stale(tmp_path, KERNEL, [])
+
+
+@pytest.mark.usefixtures("no_commands")
+def test_a_driver_that_was_loaded_before_its_parameters_were_written(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    name = "/etc/modprobe.d/gpulab.conf"
+    os.utime(write(tmp_path / name[1:], ""), (2000, 2000))
+    assert not read_node(tmp_path, KERNEL, [name], 5)["driver_predates"]  # there is none
+    loaded = tmp_path / "sys/module/nvidia"
+    loaded.mkdir(parents=True)
+    for second, predates in ((1000, True), (2000, False), (3000, False)):
+        os.utime(loaded, (second, second))
+        assert read_node(tmp_path, KERNEL, [name], 5)["driver_predates"] is predates
+    assert not read_node(tmp_path, KERNEL, ["/etc/nothing.conf"], 5)["driver_predates"]
+
+
+@pytest.mark.usefixtures("no_commands")
+def test_who_is_at_work_with_dpkg(tmp_path: Path) -> None:
+    write(tmp_path / "proc/4712/comm", "apt-get\n")
+    link(tmp_path / "proc/4712/fd/4", "/var/lib/dpkg/lock-frontend")
+    write(tmp_path / "proc/1/comm", "systemd\n")
+    link(tmp_path / "proc/1/fd/4", "/dev/null")
+    assert read_node(tmp_path, KERNEL, [], 5)["packages_locked_by"] == {"pid": 4712, "command": "apt-get"}
 
 
 @pytest.mark.usefixtures("no_commands")

@@ -126,6 +126,7 @@ def nvidia(
         "nouveau_loaded": False,
         "secure_boot": False,
         "initramfs_stale": False,
+        "driver_predates": False,
         "driver": {
             "loaded_version": loaded,
             "loaded_flavour": flavour if loaded else None,
@@ -141,6 +142,7 @@ def nvidia(
         },
         "packages": packages or {},
         "packages_unfinished": False,
+        "packages_locked_by": None,
         "machine_id": "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
         **more,
     }

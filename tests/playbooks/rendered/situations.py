@@ -104,6 +104,13 @@ REFUSED: dict[str, tuple[Case, str]] = {
         driver(HGX, variables={"branch": "595"}, driver={**HGX_LOADED["driver"], "users": USERS}),
         "in use by 4711 python",
     ),
+    "a key that is not there": (
+        bare("debian12", repository_key="files/missing.asc"), "there is no file files/missing.asc"
+    ),
+    "packages that cannot be read": (
+        Case("nvidia_driver", "debian12", answers=(info({**LOADED, "packages": None}),)),
+        "dpkg-query does not list the installed packages",
+    ),
     "another distribution": (bare("fedora42"), "this is Fedora 42"),
     "docker: another distribution": (docker("fedora42", "docker"), "Fedora 42 is not supported"),
     "docker: no engine": (docker("debian12"), "no container engine is installed"),
@@ -164,6 +171,29 @@ SITUATIONS: dict[str, Case] = {
         nvidia={"installed": None, "loaded": None, "library": T4.version},
         variables={"hold": False},
     ),
+    # Debian's driver of the other flavour, and Ubuntu's with NVIDIA's to come.
+    "another flavour": driver(
+        T4, {"module": "apt", "result": {"changed": True}}, variables={"kernel_module": "open"}
+    ),
+    "another source": driver(
+        HGX, {"module": "apt", "result": {"changed": True}}, variables={"source": "nvidia", "branch": "580"}
+    ),
+    "apt at work": driver(
+        T4,
+        info(LOADED_HELD, after={"module": "command", "with": "--configure"}),
+        packages_unfinished=True,
+        packages_locked_by={"pid": 4712, "command": "apt-get"},
+    ),
+    "apt at work, and a driver to install": driver(
+        T4, nvidia={"packages": {}, "library": "535.261.03"}, packages_unfinished=False,
+        packages_locked_by={"pid": 4712, "command": "apt-get"}, variables={"packages": ["nvidia-smi"]},
+    ),
+    # A file beside the role, as one beside the playbook would be: the path is relative.
+    "a key beside the playbook": bare("debian13", "B200", repository_key="meta/main.yml"),
+    "a key beside the playbook, RHEL": bare("rocky9", repository_key="meta/main.yml"),
+    "parameters written later": driver(
+        T4, driver_predates=True, variables={"module_parameters": {"NVreg_EnableStreamMemOPs": 1}}
+    ),
     "parameters": driver(T4, variables={"module_parameters": {"NVreg_EnableStreamMemOPs": 1}}),
     "a mirror": bare(
         "rocky9",
@@ -193,7 +223,12 @@ SITUATIONS: dict[str, Case] = {
         info(nodes.nvidia("debian12", "T4", initramfs_stale=True), after={"module": "apt"}),
         variables={"state": "absent"},
     ),
-    "absent, RHEL": driver(ROWS["rocky9 HGX"], variables={"state": "absent"}),
+    "absent, RHEL": driver(ROWS["alma9 HGX, 570"], variables={"state": "absent"}),
+    "absent, Ubuntu": driver(HGX, variables={"state": "absent"}),
+    "verify after absent": Case(
+        "nvidia_driver", "debian12", "T4", {"nvidia_driver_state": "absent"}, (DAEMONS,), tasks_from="verify"
+    ),
+    "verify before absent": driver(T4, variables={"state": "absent"}, tasks_from="verify"),
     "absent, in use": driver(
         T4, variables={"state": "absent"}, driver={**LOADED["driver"], "users": USERS}
     ),

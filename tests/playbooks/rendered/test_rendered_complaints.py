@@ -191,6 +191,9 @@ def test_absent_takes_all_back(rendering: Rendering) -> None:
     assert "rmmod nvidia" in done.commands
     assert ROWS["debian12 T4"].initramfs in done.commands
     assert "versionlock delete" in "\n".join(rendering("situations")["absent, RHEL"].commands)
+    for name in ("absent, RHEL", "absent, Ubuntu"):
+        stopped = {call.args["name"] for call in rendering("situations")[name].of("systemd_service")}
+        assert stopped == {"nvidia-persistenced", "nvidia-fabricmanager"}
     used = rendering("situations")["absent, in use"]
     assert (used.failure.split(": ", 1)[1].split(":")[0], used.writes()) == (
         "driver 535.261.03 is in use by 4711 python", [],

@@ -14,8 +14,8 @@ FILES = [
     for role in ("nvidia_driver", "nvidia_docker")
     for folder in ("tasks", "vars")
     for path in sorted((ROOT / f"roles/{role}/{folder}").iterdir())
-    # Ansible loads vars/main.yml with the role, without a word.
-    if (folder, path.name) != ("vars", "main.yml")
+    # Ansible loads vars/main.yml, or those in vars/main, with the role, without a word.
+    if (folder, path.stem) != ("vars", "main")
 ]
 
 

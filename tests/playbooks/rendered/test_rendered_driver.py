@@ -15,11 +15,15 @@ from .tables import (
     contents,
     installed,
     predicted,
+    removed,
     repositories,
     services,
     streams,
     versions,
 )
+
+# Ubuntu's packages with kernel modules, or that ask for one.
+KERNEL = ("nvidia-dkms", "nvidia-headless-no-dkms", "linux-modules-nvidia")
 
 
 def entries(row: Row, done: Rendered) -> list[str]:
@@ -74,3 +78,61 @@ def test_nouveau_is_blocked(name: str, rendering: Rendering) -> None:
     texts = contents(rendering("driver")[name])
     (text,) = [text for path, text in texts.items() if path.startswith("/etc/modprobe.d/")]
     assert {"blacklist nouveau", "options nouveau modeset=0"} <= set(text.splitlines())
+
+
+def test_parameters_that_are_not_in_effect_are_told_and_no_reason_to_reboot(rendering: Rendering) -> None:
+    done = rendering("situations")["parameters written later"]
+    assert "was written after the driver was loaded" in done.said
+    assert done.facts["nvidia_driver_result"]["parameters_pending"] is True
+    assert done.facts["nvidia_driver_result"]["reboot_needed"] is False
+    assert done.of("shutdown") == []
+    done = rendering("situations")["parameters"]
+    assert "was written after" not in done.said
+    assert done.facts["nvidia_driver_result"]["parameters_pending"] is False
+
+
+def test_metapackages_keep_a_driver_while_its_flavour_changes(rendering: Rendering) -> None:
+    done = rendering("situations")["another flavour"]
+    assert done.failure == ""
+    assert removed(done) == {"nvidia-kernel-dkms", "nvidia-kernel-support"}
+    order = ["absent" if call.args.get("state") == "absent" else "present" for call in done.of("apt")]
+    assert order == ["present", "absent"]
+
+
+def test_modules_of_another_source_are_removed(rendering: Rendering) -> None:
+    done = rendering("situations")["another source"]
+    assert done.failure == ""
+    assert removed(done) == {name for name in ROWS["ubuntu24 HGX"].packages if name.startswith(KERNEL)}
+    assert "nvidia-dkms-580-open" in installed(done)
+
+
+@pytest.mark.parametrize("name", ["apt at work", "apt at work, and a driver to install"])
+def test_another_apt_is_waited_for_and_named(name: str, rendering: Rendering) -> None:
+    assert "at work (process 4712 apt-get): waiting" in " ".join(rendering("situations")[name].said.split())
+
+
+def test_apt_and_dnf_wait_as_long_as_a_module_takes_to_build(rendering: Rendering) -> None:
+    for table in ("driver", "situations"):
+        for name, done in rendering(table).items():
+            if not name.startswith("docker: "):
+                assert {call.args["lock_timeout"] for call in done.of("apt", "dnf")} <= {600}
+
+
+def test_a_key_may_be_a_relative_path(rendering: Rendering) -> None:
+    for name, path in (
+        ("a key beside the playbook", "/etc/apt/keyrings/gpulab-nvidia-driver-main.asc"),
+        ("a key beside the playbook, RHEL", "/etc/pki/rpm-gpg/RPM-GPG-KEY-gpulab-nvidia-driver"),
+    ):
+        done = rendering("situations")[name]
+        assert path in contents(done)
+        assert f"Signed-By: {path}" in "\n".join(done.written) or (
+            repositories(done)[0]["gpgkey"] == f"file://{path}"
+        )
+        assert done.of("get_url") == []
+
+
+def test_verify_after_absent_wants_no_driver(rendering: Rendering) -> None:
+    assert rendering("situations")["verify after absent"].failure == ""
+    failure = rendering("situations")["verify before absent"].failure
+    assert "nvidia-smi" in failure
+    assert "still installed, and nvidia_driver_state is absent" in failure
