@@ -72,7 +72,9 @@ LOADED_HELD = {**LOADED, "packages": HELD}
 CONTROLLER = Path("/etc/machine-id")
 PASSED = [{"address": "0000:01:00.0", "device_id": "0x1eb8", "generation": "turing", "bound_to": "vfio-pci"}]
 GPU = "GPU 0: NVIDIA T4 (UUID: GPU-00000000-0000-0000-0000-000000000000)"
-EXPIRED = "E: The repository is not signed. EXPKEYSIG DDCAE044F796ECB0"
+NO_KEY = " InRelease: The following signatures were invalid: EXPKEYSIG DDCAE044F796ECB0"
+EXPIRED = f"W: GPG error: https://nvidia.github.io/libnvidia-container/stable/deb/amd64 {NO_KEY}"
+FOREIGN_EXPIRED = f"W: GPG error: https://packages.example.org/debian bookworm{NO_KEY}"
 
 # Refused before anything is touched: the node and words of the message.
 REFUSED: dict[str, tuple[Case, str]] = {
@@ -255,6 +257,11 @@ SITUATIONS: dict[str, Case] = {
     "docker: key expired": Case(
         "nvidia_docker", "debian12", "T4", {},
         (engines(nodes.containers("docker")), {"module": "apt", "result": {"failed": True, "msg": EXPIRED}}),
+        DRIVER,
+    ),
+    "docker: another repository's key expired": Case(
+        "nvidia_docker", "debian12", "T4", {},
+        (engines(nodes.containers("docker")), {"module": "apt", "result": {"failed": True, "msg": FOREIGN_EXPIRED}}),
         DRIVER,
     ),
     "docker: absent": toolkit(

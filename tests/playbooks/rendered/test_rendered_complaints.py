@@ -258,6 +258,13 @@ def test_an_expired_key_is_named(rendering: Rendering) -> None:
     assert "has expired" in done.said
 
 
+def test_the_expired_key_of_another_repository_is_not_taken_for_ours(rendering: Rendering) -> None:
+    done = rendering("situations")["docker: another repository's key expired"]
+    assert "has expired" not in done.said
+    assert "installing nvidia-container-toolkit" in done.said
+    assert "https://packages.example.org/debian bookworm InRelease" in done.said
+
+
 def test_a_second_run_of_the_toolkit_does_nothing(rendering: Rendering) -> None:
     done = rendering("situations")["docker: rerun"]
     assert (done.failure, done.changed, acts(done)) == ("", [], [])
