@@ -90,8 +90,10 @@ PEERS = {
         },
     ),
 }
-# What NVIDIA's nvidia_docker installs by name; like NVIDIA's own today it only needs the toolkit.
-RUNTIME_PACKAGE = """
+# apt_repository, which one of them uses, needs gpg, or apt-key, which Debian 13 has no more. The package is
+# what another installs by name; this stand-in, like NVIDIA's own today, only needs the toolkit.
+PEERS_NEED = """
+apt-get -qq --yes --no-install-recommends install gpg
 d=$(mktemp -d); mkdir $d/DEBIAN
 printf 'Package: nvidia-container-runtime\\nVersion: 3.14.0-1\\nArchitecture: all\\nMaintainer: stand-in
 Depends: nvidia-container-toolkit\\nDescription: stand-in\\n' >$d/DEBIAN/control
@@ -227,7 +229,7 @@ def same_daemon_json(two: labs.Nodes) -> dict[str, Any]:
         content = json.loads(two.sh(node, "cat /etc/docker/daemon.json"))
         text = json.dumps(content, indent=4, sort_keys=True)
         two.sh(node, f"printf %s '{text}' >/etc/docker/daemon.json")
-        two.sh(node, RUNTIME_PACKAGE)
+        two.sh(node, PEERS_NEED)
     return content
 
 
