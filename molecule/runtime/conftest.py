@@ -35,6 +35,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByNode:
     return ByNode(config, log)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "node(name): what no release does otherwise is tested on one node")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def is_for_its_node(item: pytest.Item) -> bool:
+        marker = item.get_closest_marker("node")
+        return marker is None or f"ansible://{marker.args[0]}" in item.nodeid
+
+    items[:] = filter(is_for_its_node, items)
+
+
 @dataclass(frozen=True)
 class Run:
     """What a run of the role did on the node."""

@@ -17,14 +17,7 @@ CRI = "io.containerd.grpc.v1.cri"
 KEYS = '{\n  "log-opts": {"max-size": "7m"},\n  "debug": true,\n  "labels": ["rack=3"],\n'
 
 
-def test_nothing_is_written_again(role: Callable[..., Any], written: Callable[..., str]) -> None:
-    before = written(DAEMON, CONFIG, DROP_IN, "/run/docker.pid")
-    run = role()
-    assert (run.changed, run.failed) == ([], "")
-    assert written(DAEMON, CONFIG, DROP_IN, "/run/docker.pid") == before
-
-
-def test_keys_written_into_daemon_json_survive(
+def test_keys_written_into_daemon_json_survive_and_nothing_is_written_again(
     host: Host,
     role: Callable[..., Any],
     write: Callable[[str, str], None],
@@ -33,11 +26,11 @@ def test_keys_written_into_daemon_json_survive(
 ) -> None:
     write(DAEMON, KEYS + host.file(DAEMON).content_string.lstrip("{"))
     host.check_output("systemctl restart docker")
-    before = written(DAEMON)
+    before = written(DAEMON, CONFIG, DROP_IN, "/run/docker.pid")
     run = role()
     # The runtime is there, so there is nothing to do.
     assert (run.changed, run.failed) == ([], "")
-    assert written(DAEMON) == before
+    assert written(DAEMON, CONFIG, DROP_IN, "/run/docker.pid") == before
     assert docker_info()["Labels"] == ["rack=3"]
 
 

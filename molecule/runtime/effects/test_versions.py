@@ -6,8 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from testinfra.host import Host
 
+pytestmark = pytest.mark.node("trixie")
 PACKAGES = (
     *("nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container-tools"),
     "libnvidia-container1",
