@@ -30,7 +30,8 @@ FULL = (
 )
 RESTART = "systemctl restart containerd docker"
 SAVE = "rm -rf /srv/saved; mkdir /srv/saved; cp -a /etc/docker /etc/containerd /etc/apt /srv/saved"
-RESTORE = f"cp -a /srv/saved/. /etc; {RESTART}"
+# Keys and sources that were added go as well: the next run would remove them.
+RESTORE = f"rm -rf /etc/apt; cp -a /srv/saved/. /etc; {RESTART}"
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ FAULTS = {
         "true",
         RESTORE,
         rf"the key {EXPIRED}/key.asc of {EXPIRED} \S+ has expired: set nvidia_docker_repository_key",
-        labs.PLAYBOOK,
+        labs.TOOLKIT,
         {
             **OLDER_TOOLKIT,
             "nvidia_docker_repository_url": EXPIRED,
@@ -154,7 +155,7 @@ FAULTS = {
         "true",
         "true",
         r"/nowhere/key\.asc",
-        labs.PLAYBOOK,
+        labs.TOOLKIT,
         {"nvidia_docker_repository_key": "/nowhere/key.asc"},
     ),
     "repository_unreachable_driver": Fault(
@@ -169,7 +170,7 @@ FAULTS = {
         "true",
         RESTORE,
         NOBODY,
-        labs.PLAYBOOK,
+        labs.TOOLKIT,
         {**OLDER_TOOLKIT, "nvidia_docker_repository_url": NOBODY},
         may_change="/etc/apt/",
     ),
@@ -177,25 +178,25 @@ FAULTS = {
         "echo '{\"debug\": yes}' >/etc/docker/daemon.json",
         RESTORE,
         r"/etc/docker/daemon\.json.*line 1",
-        labs.PLAYBOOK,
+        labs.TOOLKIT,
     ),
     "containerds_config_not_valid_toml": Fault(
         "printf 'version = 2\\n[plugins\\n' >/etc/containerd/config.toml",
         RESTORE,
         r"/etc/containerd/config\.toml.*line 2",
-        labs.PLAYBOOK,
+        labs.TOOLKIT,
     ),
     "no_space_left": Fault(
         f"{WITHOUT_RUNTIME}{FULL}",
         f"umount /etc/docker; rm -rf /run/full; {RESTORE}",
         r"/etc/docker\S*.*No space left on device|No space left on device.*/etc/docker",
-        labs.PLAYBOOK,
+        labs.TOOLKIT,
     ),
     "etc_read_only": Fault(
         f"{WITHOUT_RUNTIME}mount --bind /etc /etc; mount -o remount,bind,ro /etc",
         f"umount /etc; {RESTORE}",
         r"/etc/docker\S*.*Read-only file system|Read-only file system.*/etc/docker",
-        labs.PLAYBOOK,
+        labs.TOOLKIT,
     ),
     "cdi_specification_of_another_driver": Fault(
         "cp -a /var/run/cdi/nvidia.yaml /srv/cdi; sed -i s/535.230.02/535.999.99/g /var/run/cdi/nvidia.yaml",

@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PLAYBOOK = ROOT / "playbooks/nodes.yml"
 VERIFY = HERE / "verify.yml"
+TOOLKIT = HERE / "toolkit.yml"
 
 
 @dataclass(frozen=True)
