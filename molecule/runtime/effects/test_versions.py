@@ -14,6 +14,7 @@ PACKAGES = (
     *("nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container-tools"),
     "libnvidia-container1",
 )
+DRIVER = "nvidia-alternative libnvidia-ptxjitcompiler1 libcuda1 libnvidia-ml1 nvidia-smi"
 ASKS = "--runtime=nvidia --env NVIDIA_VISIBLE_DEVICES=all"
 BOTH = ["nvidia0", "nvidia1"]
 SPEC = "/var/run/cdi/nvidia.yaml"
@@ -54,7 +55,11 @@ def test_a_rerun_does_not_upgrade(host: Host, role: Callable[..., Any]) -> None:
     assert "1.20.1-1" in host.check_output("apt-cache policy nvidia-container-toolkit")
     assert role().changed == []
     assert versions(host) == {"1.19.1-1 hold"}
-    host.check_output("DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet dist-upgrade")
+    # The repository has a newer driver as well, and the one that is loaded must stay.
+    host.check_output(
+        f"apt-mark hold {DRIVER} && DEBIAN_FRONTEND=noninteractive apt-get --yes --quiet dist-upgrade"
+        f" && apt-mark unhold {DRIVER}"
+    )
     assert versions(host) == {"1.19.1-1 hold"}
 
 
@@ -70,8 +75,7 @@ def test_another_driver_makes_another_cdi_specification(
     host: Host, role: Callable[..., Any], gpus: Callable[[str], list[str]]
 ) -> None:
     assert "535.261.03" in host.file(SPEC).content_string
-    names = ("nvidia-alternative", "libnvidia-ptxjitcompiler1", "libcuda1", "libnvidia-ml1", "nvidia-smi")
-    files = " ".join(f"/srv/testlab/apt/pool/{name}_550.163.01-1_amd64.deb" for name in names)
+    files = " ".join(f"/srv/testlab/apt/pool/{name}_550.163.01-1_amd64.deb" for name in DRIVER.split())
     host.check_output(f"DEBIAN_FRONTEND=noninteractive apt-get --yes --no-install-recommends install {files}")
     host.check_output("simulated-gpu load 550.163.01")
     run = role()
