@@ -14,6 +14,10 @@ import shutil
 import subprocess
 from typing import Any
 
+from ._container_runtime_docker import parse
+from ._container_runtime_types import RuntimeConfigError
+
+DAEMON_JSON = "/etc/docker/daemon.json"
 # Both are Kubernetes in one process. They write containerd's configuration anew at each start, with each
 # runtime that they find in /usr/bin (k3s, pkg/agent/containerd/runtimes.go).
 GENERATED = {
@@ -134,9 +138,19 @@ def is_stale(info: dict[str, Any], text: str | None) -> bool:
     return knows_cdi and bool((wanted.get("features") or {}).get("cdi")) and not info.get("CDISpecDirs")
 
 
+def config_error(path: str) -> str | None:
+    """Why Docker would not start with this file, if it is no JSON object."""
+    try:
+        parse(path, read(path))
+    except RuntimeConfigError as error:
+        return str(error)
+    return None
+
+
 def docker() -> dict[str, Any]:
     found = engine(("docker",), "dockerd")
     found.update(version=None, stale=False, live_restore=None, containers_running=None)
+    found["config_error"] = config_error(DAEMON_JSON)
     if not found["active"]:
         return found
     rc, out, err = run("docker", "info", "--format", "{{json .}}")
@@ -151,7 +165,7 @@ def docker() -> dict[str, Any]:
     paths = {name: value.get("path") for name, value in (info.get("Runtimes") or {}).items()}
     found.update(
         version=info["ServerVersion"],
-        stale=is_stale(info, read("/etc/docker/daemon.json")),
+        stale=is_stale(info, read(DAEMON_JSON)),
         runtimes=paths,
         default_runtime=info.get("DefaultRuntime"),
         live_restore=bool(info.get("LiveRestoreEnabled")),

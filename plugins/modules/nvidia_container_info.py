@@ -99,6 +99,9 @@ containers:
         stale:
           description: Docker only. Whether C(daemon.json) says another NVIDIA runtime than it has.
           type: bool
+        config_error:
+          description: Docker only. What is wrong with the JSON of its C(daemon.json); null if nothing is.
+          type: str
         live_restore:
           description: Docker only. Whether containers survive its restart; null where it does not answer.
           type: bool

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._container_info import (
+    config_error,
     gather,
     is_stale,
     runtimes_of_toml,
@@ -88,6 +89,29 @@ def test_docker_is_stale_where_it_differs_from_its_file(
 def test_docker_without_a_file_or_with_a_broken_one_is_not_stale() -> None:
     assert not is_stale(answer(path=None), None)
     assert not is_stale(answer(), "{")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ('{"debug": true}', None),
+        ("", None),
+        ('{"debug": true,\n}', "line 2, column 1: not valid JSON"),
+        ("[]", "not a JSON object"),
+    ],
+)
+def test_a_file_that_docker_would_not_start_with_is_named(
+    text: str, error: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "daemon.json"
+    path.write_text(text)
+    found = config_error(str(path))
+    assert (found is None) == (error is None)
+    assert error is None or (found or "").startswith(f"{path}: {error}")
+
+
+def test_a_missing_file_is_no_error(tmp_path: Path) -> None:
+    assert config_error(str(tmp_path / "daemon.json")) is None
 
 
 def test_a_specification_tells_its_driver_and_devices(tmp_path: Path) -> None:

@@ -155,7 +155,13 @@ ENGINES = {
     "k3s": "k3s",
     "rke2": "rke2-server",
 }
-DOCKER = {"version": "26.1.5", "stale": False, "live_restore": False, "containers_running": 0}
+DOCKER = {
+    "version": "26.1.5",
+    "stale": False,
+    "config_error": None,
+    "live_restore": False,
+    "containers_running": 0,
+}
 GENERATED = "/var/lib/rancher/{}/agent/etc/containerd/config.toml"
 # The units that a toolkit since 1.18 brings, and those of the role for older ones.
 UNITS = [

@@ -76,8 +76,14 @@ NO_KEY = " InRelease: The following signatures were invalid: EXPKEYSIG DDCAE044F
 EXPIRED = f"W: GPG error: https://nvidia.github.io/libnvidia-container/stable/deb/amd64 {NO_KEY}"
 FOREIGN_EXPIRED = f"W: GPG error: https://packages.example.org/debian bookworm{NO_KEY}"
 
+NO_JSON = "/etc/docker/daemon.json: line 2, column 1: not valid JSON: Expecting value"
+
 # Refused before anything is touched: the node and words of the message.
 REFUSED: dict[str, tuple[Case, str]] = {
+    "daemon.json is no JSON": (
+        toolkit("docker", engines={"docker": {"config_error": NO_JSON}}),
+        f"{NO_JSON}; correct the file, or move it away",
+    ),
     "open on Volta": (bare("ubuntu22", "V100", kernel_module="open"), "volta) needs the proprietary module"),
     "proprietary on Blackwell": (
         bare("debian13", "B200", kernel_module="proprietary"), "blackwell) needs the open module"
@@ -261,7 +267,10 @@ SITUATIONS: dict[str, Case] = {
     ),
     "docker: another repository's key expired": Case(
         "nvidia_docker", "debian12", "T4", {},
-        (engines(nodes.containers("docker")), {"module": "apt", "result": {"failed": True, "msg": FOREIGN_EXPIRED}}),
+        (
+            engines(nodes.containers("docker")),
+            {"module": "apt", "result": {"failed": True, "msg": FOREIGN_EXPIRED}},
+        ),
         DRIVER,
     ),
     "docker: absent": toolkit(
@@ -274,6 +283,9 @@ SITUATIONS: dict[str, Case] = {
         answers=({"module": "command", "result": {"rc": 0, "stdout": GPU, "stdout_lines": [GPU]}},),
     ),
     "docker: unusable": toolkit("docker", tasks_from="verify", state={"runtimes": {}}),
+    "docker: its file is no JSON": toolkit(
+        "docker", tasks_from="verify", state={"runtimes": {}}, engines={"docker": {"config_error": NO_JSON}}
+    ),
     "docker: container sees none": toolkit(
         "docker", tasks_from="verify",
         answers=({"module": "command", "result": {"rc": 0, "stdout": "", "stdout_lines": []}},),

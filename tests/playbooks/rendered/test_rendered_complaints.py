@@ -282,6 +282,9 @@ def test_absent_takes_the_toolkit_back(rendering: Rendering) -> None:
 def test_a_verify_can_fail(rendering: Rendering) -> None:
     done = rendering("situations")
     assert "has no runtime named nvidia in effect" in done["docker: unusable"].failure
+    broken = done["docker: its file is no JSON"].failure
+    assert "daemon.json: line 2, column 1: not valid JSON" in broken
+    assert "run this role" not in broken
     assert "sees 0 of 1 GPUs" in done["docker: container sees none"].failure
     assert "2 GPUs are expected" in done["fewer GPUs than expected"].failure
     assert done["docker: usable"].failure == ""
