@@ -38,9 +38,11 @@ test: .venv/test.stamp ## All tests
 
 nodes: .venv/demo.stamp ## Two nodes with systemd and simulated GPUs, to try roles on (needs root)
 	@.venv/bin/python -m testlab up --lab nodes gpu1=trixie:2 gpu2=bookworm:1
-	@echo 'nodes: installing Docker and containerd on them'
+	@echo 'nodes: installing Docker and containerd on them (a minute)'
 	@.venv/bin/ansible gpu_nodes -i $(nodes) -m ansible.builtin.script -a tests/nodes/prepare.sh >/dev/null
-	@echo 'To run the roles on them: .venv/bin/ansible-playbook -i $(nodes) -e @tests/nodes/lab.yml playbooks/nodes.yml'
+	@echo 'To run the roles on them (add --check --diff to look first; make nodes-down ends it):'
+	@echo '    .venv/bin/ansible-playbook -i $(nodes) -e @tests/nodes/lab.yml playbooks/nodes.yml'
+	@echo '    .venv/bin/ansible-playbook -i $(nodes) -e @tests/nodes/lab.yml playbooks/verify.yml'
 
 nodes-down: ## Take them away
 	@.venv/bin/python -m testlab down --lab nodes

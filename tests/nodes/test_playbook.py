@@ -92,6 +92,15 @@ def test_a_first_node_that_fails_stops_the_rest_untouched(
         assert state(lab, name) == before[name]
 
 
+@pytest.mark.parametrize("name", ["nvidia_driver_reboot", "nvidia_docker_restart"])
+def test_a_bad_value_of_either_role_is_refused_before_a_node_is_touched(
+    name: str, lab: labs.Nodes, failing: tuple[dict[str, str], labs.Run]
+) -> None:
+    run = lab.run(labs.PLAYBOOK, "--limit", "n2", "--extra-vars", f"{name}=perhaps")
+    assert f"value of {name} must be one of" in run.failure("n2")
+    assert state(lab, "n2") == failing[0]["n2"]
+
+
 def test_check_mode_touches_nothing(
     checked: tuple[dict[str, str], labs.Run, dict[str, str]],
 ) -> None:
