@@ -195,7 +195,7 @@ FAULTS = {
     "etc_read_only": Fault(
         f"{WITHOUT_RUNTIME}mount --bind /etc /etc; mount -o remount,bind,ro /etc",
         f"umount /etc; {RESTORE}",
-        r"/etc/docker\S*.*Read-only file system|Read-only file system.*/etc/docker",
+        r"/etc/\S+.*Read-only file system|Destination /etc/\S+ is not writable",
         labs.TOOLKIT,
     ),
     "cdi_specification_of_another_driver": Fault(

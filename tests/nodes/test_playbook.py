@@ -32,6 +32,7 @@ ONLY_DONE = {
     "Rebuild the initramfs",
     "Load the driver",
     "Run NVIDIA's daemons",
+    "Reload Docker",
     "Restart the engines that have to be",
     "Refresh it at boot and when the driver changes",
 }
