@@ -11,12 +11,14 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from typing import Any
 
 from ._container_runtime_docker import parse
 from ._container_runtime_types import RuntimeConfigError
+from ._nvidia_node_run import run
 
+# Seconds for each command.
+TIMEOUT = 60
 DAEMON_JSON = "/etc/docker/daemon.json"
 # Both are Kubernetes in one process. They write containerd's configuration anew at each start, with each
 # runtime that they find in /usr/bin (k3s, pkg/agent/containerd/runtimes.go).
@@ -30,23 +32,6 @@ SECTION = re.compile(r"^\s*\[([^\[\]]+)\]\s*$")
 RUNTIME = re.compile(r"(?:^|\.)runtimes\.[\"']?([^\"'.]+)[\"']?(?:\.options)?$")
 LIBRARY = re.compile(r"lib(?:nvidia-ml|cuda)\.so\.(\d+(?:\.\d+)+)")
 DEVICE = re.compile(r"^\s*-?\s*\"?name\"?:\s*\"?([^\",\s]+)", re.MULTILINE)
-
-
-def run(*command: str) -> tuple[int, str, str]:
-    """Exit status, output and error output of a command; 127 where it is not there, 124 after a minute."""
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    except FileNotFoundError:
-        return 127, "", f"{command[0]}: not found"
-    except subprocess.TimeoutExpired:
-        return 124, "", f"{' '.join(command)}: no answer within 60 s"
-    return done.returncode, done.stdout, done.stderr
 
 
 def last_line(text: str) -> str:
@@ -94,7 +79,7 @@ def engine(units: tuple[str, ...], binary: str) -> dict[str, Any]:
     names = ("LoadState", "ActiveState", "NeedDaemonReload", "RequiredBy", "BoundBy", "ConsistsOf")
     states = []
     for unit in units:
-        shown = run("systemctl", "show", "--property", ",".join(names), f"{unit}.service")[1]
+        shown = run(["systemctl", "show", "--property", ",".join(names), f"{unit}.service"], TIMEOUT).output
         states.append(dict(line.split("=", 1) for line in shown.splitlines() if "=" in line))
     chosen = 0
     for number, state in enumerate(states):
@@ -153,7 +138,7 @@ def docker() -> dict[str, Any]:
     found["config_error"] = config_error(DAEMON_JSON)
     if not found["active"]:
         return found
-    rc, out, err = run("docker", "info", "--format", "{{json .}}")
+    rc, out, err = run(["docker", "info", "--format", "{{json .}}"], TIMEOUT)
     try:
         info = json.loads(out)
     except ValueError:
@@ -178,7 +163,7 @@ def dumped(name: str, binary: str, *command: str) -> dict[str, Any]:
     """An engine that prints the configuration that it takes from its files."""
     found = engine((name,), binary)
     if found["installed"]:
-        rc, out, err = run(*command)
+        rc, out, err = run(list(command), TIMEOUT)
         if rc == 0:
             found.update(runtimes_of_toml(out))
         else:
@@ -222,7 +207,7 @@ def specification(path: str) -> dict[str, Any] | None:
 
 def toolkit_version() -> str | None:
     """Of `nvidia-ctk --version`, whose first line ends in it; null where it does not run."""
-    rc, out, _err = run("nvidia-ctk", "--version")
+    rc, out, _err = run(["nvidia-ctk", "--version"], TIMEOUT)
     found = re.search(r"version (\S+)", out)
     return found.group(1) if rc == 0 and found else None
 
@@ -231,9 +216,8 @@ def unit_states(names: list[str]) -> dict[str, dict[str, Any]]:
     """For each unit its file (null: there is none), and whether it starts at boot and runs."""
     states = {}
     for name in names:
-        shown = run(
-            "systemctl", "show", "--property", "FragmentPath,UnitFileState,ActiveState,NeedDaemonReload", name
-        )[1]
+        properties = "FragmentPath,UnitFileState,ActiveState,NeedDaemonReload"
+        shown = run(["systemctl", "show", "--property", properties, name], TIMEOUT).output
         state = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
         states[name] = {
             "file": state.get("FragmentPath") or None,

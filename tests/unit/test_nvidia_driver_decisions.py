@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROLE = Path(__file__).parents[2] / "roles/nvidia_driver"
@@ -66,7 +65,6 @@ BARE = {
     "packages": {},
 }
 TRAINING = {"users": [{"pid": 4711, "command": "python3"}]}
-init_plugin_loader()
 
 
 def load(path: str) -> Any:
