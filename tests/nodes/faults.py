@@ -161,7 +161,7 @@ FAULTS = {
     "repository_unreachable_driver": Fault(
         "true",
         RESTORE,
-        rf"{NOBODY}.*onnect.*nvidia_d\w+_repository_url",
+        rf"{NOBODY}.*onnect.*nvidia_driver_repository_url",
         labs.PLAYBOOK,
         {**NEWER, "nvidia_driver_repository_url": NOBODY},
         may_change="/etc/apt/",
@@ -169,7 +169,7 @@ FAULTS = {
     "repository_unreachable_toolkit": Fault(
         "true",
         RESTORE,
-        rf"{NOBODY}.*onnect.*nvidia_d\w+_repository_url",
+        rf"{NOBODY}.*onnect.*nvidia_docker_repository_url",
         labs.TOOLKIT,
         {**OLDER_TOOLKIT, "nvidia_docker_repository_url": NOBODY},
         may_change="/etc/apt/",

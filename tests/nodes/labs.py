@@ -20,7 +20,7 @@ from testlab.engine import Engine
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PLAYBOOK = ROOT / "playbooks/nodes.yml"
-VERIFY = HERE / "verify.yml"
+VERIFY = ROOT / "playbooks/verify.yml"
 TOOLKIT = HERE / "toolkit.yml"
 
 

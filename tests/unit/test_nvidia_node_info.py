@@ -18,19 +18,9 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._nvidia_node impo
     secure_boot,
 )
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._nvidia_node_pci import generation, read_pci
+from tests.unit.machine import link, write
 
 KERNEL = "6.1.0-35-amd64"
-
-
-def write(path: Path, text: str | bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
-    return path
-
-
-def link(path: Path, target: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.symlink_to(target)
 
 
 @pytest.fixture
