@@ -16,6 +16,7 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._nvidia_node_driv
     read_smi,
 )
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._nvidia_node_packages import read_packages
+from tests.unit.machine import link, write
 
 KERNEL = "6.1.0-35-amd64"
 PROPRIETARY = (
@@ -26,8 +27,6 @@ OPEN = (
     "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (dvs-builder@U22)  "
     "Tue Sep 23 09:55:41 UTC 2025\nGCC version:  gcc version 11.4.0 (Ubuntu 11.4.0-1ubuntu1~22.04.2)\n"
 )
-
-from tests.unit.machine import link, write
 
 
 @pytest.fixture
