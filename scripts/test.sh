@@ -80,10 +80,6 @@ render_docs() {
 
 build_nodes() { python -m testlab build >&3; }
 
-scenario() {
-    MOLECULE_GLOB='molecule/*/molecule.yml' MOLECULE_COMMAND_BORDERS=0 NO_COLOR=1 molecule test --scenario-name "$1"
-}
-
 demo() {
     local port
     port=$(python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
@@ -106,7 +102,7 @@ stage_unit() { tests "unit tests" tests/unit tests/meta tests/testlab; }
 stage_embedded() { tests "tests of the embedded pachd" tests/embedded tests/contract; }
 stage_playbooks() { tests "tests of modules, roles and playbooks" tests/playbooks; }
 stage_nodes() {
-    local reason path before=$failed
+    local reason before=$failed
     if ! reason=$(python -m testlab usable 2>&1); then
         skip nodes "$reason"
         return
@@ -114,12 +110,8 @@ stage_nodes() {
     nodes_used=1
     check "test nodes: images and package repository" build_nodes
     [ "$failed" = "$before" ] || return
-    for path in molecule/*/molecule.yml; do
-        path=${path%/molecule.yml}
-        check "molecule: ${path#molecule/}" scenario "${path#molecule/}"
-    done
-    # One lab for each file.
-    tests "tests on nodes" tests/nodes --dist loadfile
+    # Each lab is one worker's; three of them keep two cores busy. A line for each test, since some take minutes.
+    tests "tests on nodes" tests/nodes -vv -n 3 --dist loadgroup
 }
 stage_demo() { check "make demo" demo; }
 

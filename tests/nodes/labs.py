@@ -57,6 +57,36 @@ class Run:
         return "\n".join(event.msg for event in self.events if event.host == node)
 
 
+def play(
+    inventory: Path, playbook: Path, *arguments: str, kill_at: str = "", callbacks: str = "events"
+) -> Run:
+    """Run a playbook. `kill_at` names the task at whose start ansible-playbook is killed."""
+    with tempfile.TemporaryDirectory(prefix="play-") as scratch:
+        events = Path(scratch) / "events"
+        events.touch()
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "ansible.cli.playbook", str(playbook)),
+                *("--inventory", str(inventory), *arguments),
+            ],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+                "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "plugins/callback"),
+                "ANSIBLE_CALLBACKS_ENABLED": callbacks,
+                "ANSIBLE_FORCE_COLOR": "false",
+                "NODES_EVENTS": str(events),
+                "NODES_KILL_AT": kill_at,
+            },
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        lines = events.read_text().splitlines()
+    return Run(done.returncode, done.stdout + done.stderr, [Event(**json.loads(line)) for line in lines])
+
+
 @dataclass(frozen=True)
 class Nodes:
     """The nodes of a lab."""
@@ -67,31 +97,9 @@ class Nodes:
 
     def run(self, playbook: Path, *arguments: str, kill_at: str = "", callbacks: str = "events") -> Run:
         """Run a playbook with what tests/nodes/lab.yml declares. Ansible forks once for each node at most."""
-        with tempfile.TemporaryDirectory(prefix="nodes-") as scratch:
-            events = Path(scratch) / "events"
-            events.touch()
-            done = subprocess.run(
-                [
-                    *(sys.executable, "-m", "ansible.cli.playbook", str(playbook)),
-                    *("--inventory", str(lab.inventory_path(self.lab)), "--forks", str(len(self.names))),
-                    *("--extra-vars", f"@{HERE / 'lab.yml'}", *arguments),
-                ],
-                cwd=ROOT,
-                env={
-                    **os.environ,
-                    "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-                    "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "plugins/callback"),
-                    "ANSIBLE_CALLBACKS_ENABLED": callbacks,
-                    "ANSIBLE_FORCE_COLOR": "false",
-                    "NODES_EVENTS": str(events),
-                    "NODES_KILL_AT": kill_at,
-                },
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-            )
-            lines = events.read_text().splitlines()
-        return Run(done.returncode, done.stdout + done.stderr, [Event(**json.loads(line)) for line in lines])
+        declared = ("--forks", str(len(self.names)), "--extra-vars", f"@{HERE / 'lab.yml'}")
+        inventory = lab.inventory_path(self.lab)
+        return play(inventory, playbook, *declared, *arguments, kill_at=kill_at, callbacks=callbacks)
 
     def sh(self, node: str, script: str) -> str:
         """What a shell script says on a node. It must succeed."""
