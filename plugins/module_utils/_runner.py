@@ -13,6 +13,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._connection import Pachd
 from ._errors import LibraryMissingError, PachydermError
+from ._kubernetes import KUBERNETES_SPEC, Kubernetes
 from ._options import CONNECTION_SPEC, ConnectionOptions
 from ._plan import Outcome
 
@@ -33,10 +34,37 @@ def run_module(
     module = AnsibleModule(
         argument_spec={**argument_spec, **CONNECTION_SPEC}, supports_check_mode=True, **rules
     )
-    try:
+
+    def run() -> Outcome:
         declared = parse(module.params)
         with Pachd(ConnectionOptions.parse(module.params)) as pachd:
-            outcome = work(pachd, declared, module.check_mode)
+            return work(pachd, declared, module.check_mode)
+
+    complete(module, run)
+
+
+def run_kubernetes_module(
+    argument_spec: Mapping[str, Any],
+    parse: Callable[[Mapping[str, Any]], Declared],
+    work: Callable[[Kubernetes, Declared, bool], Outcome],
+    **rules: Any,
+) -> None:
+    """As run_module, with a connection to Kubernetes' API server."""
+    module = AnsibleModule(
+        argument_spec={**argument_spec, **KUBERNETES_SPEC}, supports_check_mode=True, **rules
+    )
+
+    def run() -> Outcome:
+        declared = parse(module.params)
+        return work(Kubernetes(module.params), declared, module.check_mode)
+
+    complete(module, run)
+
+
+def complete(module: AnsibleModule, run: Callable[[], Outcome]) -> None:
+    """Ends the process with what `run` returns, or with the error that it raises."""
+    try:
+        outcome = run()
     except LibraryMissingError as error:
         module.fail_json(msg=missing_required_lib(error.library), exception=str(error))
     except PachydermError as error:

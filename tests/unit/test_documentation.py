@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.gpulab.pachyderm.plugins.doc_fragments import _attributes, _connection
+from ansible_collections.gpulab.pachyderm.plugins.doc_fragments import _attributes, _connection, kubernetes
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._kubernetes import KUBERNETES_SPEC
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._options import CONNECTION_SPEC
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def compare(documented: dict[str, Any], spec: dict[str, Any], where: str) -> Non
     assert set(documented) == set(spec), where
     for name, option in spec.items():
         text = documented[name]
-        for key in ("type", "elements", "choices", "default", "required"):
+        for key in ("type", "elements", "choices", "default", "required", "aliases"):
             assert text.get(key) == option.get(key), f"{where}{name}.{key}"
         if "options" in option:
             compare(text["suboptions"], option["options"], f"{where}{name}.")
@@ -38,10 +39,13 @@ def test_options_are_documented_as_they_are(module: str) -> None:
     compare(yaml.safe_load(load(module).DOCUMENTATION)["options"], load(module).ARGUMENTS, f"{module}: ")
 
 
-def test_connection_is_documented_as_it_is() -> None:
-    documented = yaml.safe_load(_connection.ModuleDocFragment.DOCUMENTATION)["options"]
-    compare(documented, CONNECTION_SPEC, "connection: ")
-    for name, option in CONNECTION_SPEC.items():
+@pytest.mark.parametrize(
+    ("fragment", "spec"), [(_connection, CONNECTION_SPEC), (kubernetes, KUBERNETES_SPEC)]
+)
+def test_connection_is_documented_as_it_is(fragment: Any, spec: dict[str, Any]) -> None:
+    documented = yaml.safe_load(fragment.ModuleDocFragment.DOCUMENTATION)["options"]
+    compare(documented, spec, "connection: ")
+    for name, option in spec.items():
         for variable in option.get("fallback", (None, []))[1]:
             assert f"E({variable})" in str(documented[name]["description"])
 
@@ -51,8 +55,10 @@ def test_module_has_all_its_parts(module: str) -> None:
     documentation = yaml.safe_load(load(module).DOCUMENTATION)
     assert documentation["module"] == module
     fragments = documentation["extends_documentation_fragment"]
-    if module.startswith("pachyderm_"):
-        assert {"gpulab.pachyderm._connection", "gpulab.pachyderm._attributes.actiongroup"} <= set(fragments)
+    if "gpulab.pachyderm._connection" in fragments:
+        assert "gpulab.pachyderm._attributes.actiongroup" in fragments
+    if "gpulab.pachyderm.kubernetes" in fragments:
+        assert "gpulab.pachyderm.kubernetes.actiongroup" in fragments
     if module.endswith("_info"):
         assert "gpulab.pachyderm._attributes.info" in fragments
     else:

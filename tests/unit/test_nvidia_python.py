@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
+GROUPS = yaml.safe_load((PLUGINS.parent / "meta/runtime.yml").read_text())["action_groups"]
+ON_NODES = [PLUGINS / f"modules/{module}.py" for module in GROUPS["nvidia"]]
 # Of newer standard libraries, what one reaches for first.
 NEWER_MODULES = {"graphlib", "tomllib", "zoneinfo"}
 NEWER_NAMES = {"UTC", "cache", "hardlink_to", "is_relative_to", "pairwise", "removeprefix", "removesuffix"}
@@ -87,7 +90,7 @@ def without_annotations(tree: ast.Module) -> ast.Module:
     return tree
 
 
-@pytest.mark.parametrize("path", reached([*PLUGINS.glob("modules/nvidia_*.py")]), ids=name_of)
+@pytest.mark.parametrize("path", reached(ON_NODES), ids=name_of)
 def test_runs_on_python_3_8_as_it_comes(path: Path) -> None:
     assert problems(path.read_text(encoding="utf-8")) == []
 
