@@ -111,7 +111,7 @@ stage_nodes() {
     check "test nodes: images and package repository" build_nodes
     [ "$failed" = "$before" ] || return
     # Each lab is one worker's; three of them keep two cores busy. A line for each test, since some take minutes.
-    tests "tests on nodes" tests/nodes -vv -n 3 --dist loadgroup
+    tests "tests on nodes" tests/nodes -vv -n 3 --dist loadscope --no-loadscope-reorder
 }
 stage_demo() { check "make demo" demo; }
 

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each Molecule scenario, whole. As tests they run beside the other labs: most of a lab's time is waiting."""
+"""Each Molecule scenario, whole; `molecule test --scenario-name NAME` runs one by hand.
+
+As tests they run beside the other labs, since most of a lab's time is waiting. Each is a class, because tests are
+shared out by class and by file. Those that take longest come first.
+"""
 
 from __future__ import annotations
 
@@ -11,26 +15,49 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
 
 
-@pytest.mark.parametrize(
-    "scenario", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in SCENARIOS]
-)
-def test_scenario(scenario: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "molecule", "test", "--scenario-name", scenario],
-        cwd=ROOT,
-        env={
-            **os.environ,
-            "MOLECULE_GLOB": "molecule/*/molecule.yml",
-            "MOLECULE_COMMAND_BORDERS": "0",
-            "NO_COLOR": "1",
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode:
-        pytest.fail(done.stdout, pytrace=False)
+class Scenario:
+    name: str
+
+    def test_sequence(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "molecule", "test", "--scenario-name", self.name],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "MOLECULE_GLOB": "molecule/*/molecule.yml",
+                "MOLECULE_COMMAND_BORDERS": "0",
+                "NO_COLOR": "1",
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if done.returncode:
+            pytest.fail(done.stdout, pytrace=False)
+
+
+class TestRuntime(Scenario):
+    name = "runtime"
+
+
+class TestDriverDebian(Scenario):
+    name = "driver_debian"
+
+
+class TestDriver(Scenario):
+    name = "driver"
+
+
+class TestNodes(Scenario):
+    name = "nodes"
+
+
+class TestTestlab(Scenario):
+    name = "testlab"
+
+    def test_no_scenario_is_left_out(self) -> None:
+        directories = {path.parent.name for path in ROOT.glob("molecule/*/molecule.yml")}
+        assert {scenario.name for scenario in Scenario.__subclasses__()} == directories
