@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Each Molecule scenario, whole; `molecule test --scenario-name NAME` runs one by hand.
 
-As tests they run beside the other labs, since most of a lab's time is waiting. Each is a class, because tests are
-shared out by class and by file. Those that take longest come first.
+As tests they run beside the other labs, since most of a lab's time is waiting. Each is a class, because tests
+are shared out by class and by file. Those that take longest come first.
 """
 
 from __future__ import annotations
