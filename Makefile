@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Thin verbs; what they do is in scripts/ and testlab/. Everything is made inside of the checkout, but for the test
 # nodes' images and packages, which are kept in the user's cache directory (TESTLAB_CACHE).
-.PHONY: help setup demo report check test nodes nodes-down stop clean
+.PHONY: help setup demo report check test nodes nodes-down cluster cluster-down stop clean
 .DEFAULT_GOAL := help
 nodes := build/testlab/nodes/inventory.yml
+simulated := build/testlab/simulated
 
 # A venv holds its own path: the stamps of one that was moved with the checkout do not count.
 ifeq ($(shell grep -sF "$(CURDIR)/.venv" .venv/bin/activate),)
@@ -46,6 +47,16 @@ nodes: .venv/demo.stamp ## Two nodes with systemd and simulated GPUs, to try rol
 
 nodes-down: ## Take them away
 	@.venv/bin/python -m testlab down --lab nodes
+
+cluster: .venv/demo.stamp ## A real Kubernetes on two nodes with simulated GPUs (needs root; the first time 15 minutes)
+	@.venv/bin/python -m testlab cluster up --lab simulated
+	@echo 'To make it a GPU lab (make cluster-down ends it):'
+	@echo '    .venv/bin/ansible-playbook -i inventories/simulated site.yml'
+	@echo 'To look at it:'
+	@echo '    export KUBECONFIG=$(simulated)/kubeconfig; $(simulated)/kubectl get nodes'
+
+cluster-down: ## Take it away
+	@.venv/bin/python -m testlab cluster down --lab simulated
 
 stop: ## Stop the lab's pachd (that of LAB); what it holds stays
 	@scripts/stop.sh

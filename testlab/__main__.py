@@ -10,6 +10,7 @@ from pathlib import Path
 
 from testlab import cache, host, image, lab, packages
 from testlab.cache import TestlabError
+from testlab.cluster import verbs as cluster
 from testlab.engine import Engine
 
 
@@ -27,6 +28,9 @@ def arguments() -> argparse.ArgumentParser:
     which = down.add_mutually_exclusive_group(required=True)
     which.add_argument("--lab", action="append", help="name or shell pattern; may be given more than once")
     which.add_argument("--all", action="store_true", help="every lab of this cache, and what they share")
+    cluster.add(
+        verbs.add_parser("cluster", help="a real Kubernetes on nodes, or with simulated nodes"), lab_name
+    )
     verbs.add_parser("list", help="the nodes that there are")
     verbs.add_parser("usable", help="say why this machine cannot run nodes (exit status 1), or nothing")
     return parser
@@ -60,12 +64,13 @@ def run(options: argparse.Namespace) -> None:
         case "restart":
             lab.restart(engine, options.lab, options.nodes)
         case "down":
-            if engine.used:
-                # A restart of the machine takes the namespace, but the nodes' containers stay, stopped.
-                engine.start()
-            lab.down(engine, ["*"] if options.all else options.lab)
+            patterns = ["*"] if options.all else options.lab
+            cluster.down(engine, patterns)
+            cluster.down_simulated(engine, patterns)
             if options.all:
                 engine.stop()
+        case "cluster":
+            cluster.run(engine, options, build)
         case "list":
             lab.table(lab.nodes(engine))
 

@@ -84,7 +84,7 @@ def ssh_key(directory: Path) -> Path:
 
 def _build(engine: Engine, release: str) -> str:
     with cache.lock(engine.directory / f"locks/{release}"):
-        base = _base(release)
+        base = base_name(release)
         if not _exists(engine, base):
             _build_base(engine, release, base)
         layers = (HERE / "rootfs", HERE / "gpu/rootfs", engine.directory / "ssh/id_ed25519.pub")
@@ -99,7 +99,8 @@ def _exists(engine: Engine, image: str) -> bool:
     return engine.podman("image", "exists", image, check=False).returncode == 0
 
 
-def _base(release: str) -> str:
+def base_name(release: str) -> str:
+    """The image of a bare Debian, under a key of all that it is made of."""
     texts = (release, *PACKAGES, _sources(release), host.apt_settings(), FINISH)
     return f"localhost/testlab-base-{release}:{cache.key(*texts, *host.certificates())}"
 

@@ -105,8 +105,18 @@ def control_directory(engine: Engine, lab: str) -> Path:
     return engine.run_directory / "ssh" / lab
 
 
-def up(engine: Engine, lab: str, wanted: list[Wanted], images: dict[str, str], archive: Path) -> None:
-    """Start nodes and wait for them. If one does not start, all are taken away."""
+def up(
+    engine: Engine,
+    lab: str,
+    wanted: list[Wanted],
+    images: dict[str, str],
+    archive: Path,
+    prepare: Callable[[list[Node]], None] = lambda made: None,
+) -> None:
+    """Start nodes and wait for them. If one does not start, all are taken away.
+
+    `prepare` gets the nodes once their containers are made, with their addresses, and before they start.
+    """
     names = [want.name for want in wanted]
     if twice := {name for name in names if names.count(name) > 1}:
         raise TestlabError(f"{min(twice)}: named twice")
@@ -116,6 +126,7 @@ def up(engine: Engine, lab: str, wanted: list[Wanted], images: dict[str, str], a
             raise TestlabError(f"lab {lab} has {', '.join(both)} already; python -m testlab down --lab {lab}")
         try:
             made = _create(engine, lab, wanted, images, archive)
+            prepare(made)
             gpus = {want.name: want.gpus for want in wanted}
             _each(made, "up", lambda node: _boot(engine, node, gpus[node.name]))
         except BaseException:
@@ -125,11 +136,14 @@ def up(engine: Engine, lab: str, wanted: list[Wanted], images: dict[str, str], a
 
 
 def write_inventory(engine: Engine, lab: str) -> None:
+    control_directory(engine, lab).mkdir(parents=True, exist_ok=True)
+    save_inventory(lab, inventory(engine, lab, nodes(engine, [lab])))
+
+
+def save_inventory(lab: str, groups: dict[str, Any]) -> None:
     path = inventory_path(lab)
     path.parent.mkdir(parents=True, exist_ok=True)
-    control_directory(engine, lab).mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(inventory(engine, lab, nodes(engine, [lab])), sort_keys=False, width=200)
-    path.write_text(text)
+    path.write_text(yaml.safe_dump(groups, sort_keys=False, width=200))
 
 
 def _create(

@@ -32,6 +32,12 @@ def command(cache: Path) -> str:
     return str(home / "bin/go")
 
 
+def environment(**more: str) -> dict[str, str]:
+    """What go runs in: nothing is built from other sources than a go.mod and its go.sum pin."""
+    fixed = {"GOFLAGS": "-mod=readonly -buildvcs=false", "GOTOOLCHAIN": "local", "GOWORK": "off"}
+    return {**os.environ, **fixed, **more}
+
+
 def release(go: str) -> tuple[int, int]:
     """Major and minor version of a go command; (0, 0) if it does not say."""
     # GOTOOLCHAIN: the version of this very command, not of one that it would fetch itself.

@@ -8,7 +8,6 @@ fill the dependency. nvidia-docker2, the predecessor, is a stand-in with the fil
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -75,14 +74,7 @@ def packages(cache: Path) -> list[Package]:
 def build(directory: Path, cache: Path) -> tuple[str, Path, Path]:
     """Build the commands that a go.mod names: their version (1.20.1), their source and their directory."""
     program = go.command(cache)
-    environment = {
-        **os.environ,
-        "GOFLAGS": "-mod=readonly -buildvcs=false",
-        "GOTOOLCHAIN": "local",
-        "GOWORK": "off",
-        "CGO_ENABLED": "1",
-        "CGO_LDFLAGS_ALLOW": UNRESOLVED,
-    }
+    environment = go.environment(CGO_ENABLED="1", CGO_LDFLAGS_ALLOW=UNRESOLVED)
 
     def run(*arguments: str) -> str:
         done = subprocess.run(

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The image of a cluster's nodes, and the store of container images that each of them starts with."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from testlab import cache
+from testlab.cluster import images
+from testlab.engine import Engine
+from testlab.image import step
+
+HERE = Path(__file__).resolve().parent
+PACKAGES = (
+    *("busybox-static", "conntrack", "containerd", "containernetworking-plugins", "ethtool", "iptables"),
+    *("nftables", "runc", "socat"),
+)
+# Stand-ins of the kernel's packages (packages/kernel.py): what a machine has before roles come.
+KERNEL = ("initramfs-tools-stand-in_*.deb", "linux-image-*_0~stand-in_amd64.deb")
+COMMANDS = ("kubeadm", "kubectl", "kubelet")
+# Volumes, since neither overlayfs nor etcd should lie on a container's own overlayfs. They go with the node.
+CONTAINERFILE = """\
+FROM {base}
+COPY --chown=0:0 packages/ /srv/packages/
+RUN export DEBIAN_FRONTEND=noninteractive && apt-get update -qq && \\
+    apt-get install -qq --yes --no-install-recommends {packages} /srv/packages/*.deb && \\
+    apt-get clean && rm -r /srv/packages /etc/cni/net.d/*
+COPY --chown=0:0 rootfs/ /
+RUN systemctl enable --quiet containerd.service kubelet.service pod-network.service
+VOLUME ["/var/lib/etcd", "/var/lib/kubelet"]
+"""
+# Images of the namespace `default` are those that `ctr run` finds, by which nodes are verified.
+FILL = f"""
+containerd >/tmp/log 2>&1 &
+until ctr version >/dev/null 2>&1; do
+    kill -0 $! || {{ tail -n 1 /tmp/log >&2; exit 1; }}
+    sleep 0.1
+done
+ctr --namespace k8s.io images import --local /images/all.tar >/dev/null
+ctr --namespace k8s.io images export /tmp/one.tar {images.BUSYBOX}
+ctr --namespace default images import --local /tmp/one.tar >/dev/null
+kill $!
+wait
+"""
+
+
+def build(engine: Engine, base: str, archive: Path, commands: dict[str, Path]) -> str:
+    """The node image: `base` (trixie) with containerd, kubelet and kubeadm, and nothing of NVIDIA's.
+
+    `archive` is the apt repository of the testlab.
+    """
+    stand_ins = [path for pattern in KERNEL for path in sorted((archive / "pool").glob(pattern))]
+    programs = [commands[name] for name in COMMANDS]
+    key = cache.key(base, archive.name, CONTAINERFILE, *PACKAGES, *map(str, programs), HERE / "rootfs")
+    image = f"localhost/testlab-kubernetes-trixie:{key}"
+    if engine.podman("image", "exists", image, check=False).returncode != 0:
+        # On the cache's disk, from which programs are linked instead of copied.
+        with step("kubernetes: node image"), tempfile.TemporaryDirectory(dir=engine.directory) as scratch:
+            context = Path(scratch)
+            (context / "packages").mkdir()
+            for package in stand_ins:
+                shutil.copy(package, context / "packages")
+            shutil.copytree(HERE / "rootfs", context / "rootfs", symlinks=True)
+            (context / "rootfs/usr/bin").mkdir()
+            for program in programs:
+                shutil.copy(program, context / "rootfs/usr/bin")
+            file = context / "Containerfile"
+            file.write_text(CONTAINERFILE.format(base=base, packages=" ".join(PACKAGES)))
+            command = ("build", "--quiet", "--pull-never", "--isolation=chroot", "--network=host")
+            engine.podman(*command, "--file", str(file), "--tag", image, scratch)
+    return image
+
+
+def store(engine: Engine, commands: dict[str, Path], node: str, base: str) -> Path:
+    """A directory for /var/lib/containerd that holds all images, unpacked. `base` is a bare bookworm."""
+    with cache.lock(engine.directory / "locks/containerd"):
+        target = engine.directory / f"containerd-{cache.key(images.key(commands, node, base), FILL)}"
+        if not target.exists():
+            part = engine.directory / "unfinished-containerd"
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            with tempfile.TemporaryDirectory(dir=engine.directory) as scratch:
+                images.write(engine, Path(scratch) / "all.tar", commands, node, base)
+                with step("kubernetes: images unpacked for the nodes"):
+                    volumes = ("--volume", f"{part}:/var/lib/containerd", "--volume", f"{scratch}:/images:ro")
+                    run = ("run", "--rm", "--privileged", "--network=none", *volumes, "--entrypoint=")
+                    engine.podman(*run, node, "sh", "-ec", FILL)
+            part.rename(target)
+    return target
