@@ -62,7 +62,7 @@ class Kubernetes:
     def __init__(self, params: Mapping[str, Any]) -> None:
         """`params` are the options of KUBERNETES_SPEC. Raises PachydermError for bad ones."""
         self._client, self._where = api_client(params)
-        self._host = str(self._client.configuration.host).rstrip("/")
+        self.host = str(self._client.configuration.host).rstrip("/")
         self._kinds: dict[str, dict[str, Mapping[str, Any]]] = {}
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
@@ -92,6 +92,10 @@ class Kubernetes:
         """Server-side apply: makes the object or changes it; what `manager` no longer declares goes."""
         query = {"fieldManager": manager, "force": "true"}
         return self._request("PATCH", path, query, body, "application/apply-patch+yaml")
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Merges `body` into what is at `path`; null takes a field out."""
+        return self._request("PATCH", path, {}, body, "application/merge-patch+json")
 
     def delete(self, path: str, **options: Any) -> bool:
         """Whether there was something to delete. `options` are those of DeleteOptions."""
@@ -150,7 +154,7 @@ class Kubernetes:
     def _send(
         self, method: str, path: str, query: Mapping[str, Any], body: Mapping[str, Any] | None, kind: str
     ) -> bytes:
-        url = self._host + path
+        url = self.host + path
         given = {key: value for key, value in query.items() if value is not None}
         if given:
             url += "?" + urlencode(given)
@@ -178,7 +182,7 @@ class Kubernetes:
             except errors as error:
                 if method != "GET" or attempt == _ATTEMPTS:
                     raise UnreachableError(
-                        f"cannot reach the API server at {self._host} ({self._where}): {_reason(error)}"
+                        f"cannot reach the API server at {self.host} ({self._where}): {_reason(error)}"
                     ) from error
             else:
                 # Too many requests at once: nothing was done.
@@ -194,9 +198,7 @@ class Kubernetes:
             text = data.decode(errors="replace")[:300]
         text = one_line(text)
         if code == 401:
-            message = (
-                f"the API server at {self._host} does not take these credentials ({self._where}): {text}"
-            )
+            message = f"the API server at {self.host} does not take these credentials ({self._where}): {text}"
         elif code == 403:
             # The API server's own text names user, verb and resource.
             message = f"not permitted ({self._where}): {text}"
