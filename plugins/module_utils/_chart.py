@@ -16,7 +16,6 @@ from ._chart_helm import Chart, Helm
 from ._chart_images import images
 from ._chart_keys import unknown_keys
 from ._chart_objects import (
-    MANAGER,
     ROUTE_API,
     ROUTE_KIND,
     SCC_API,
@@ -24,12 +23,11 @@ from ._chart_objects import (
     after_release,
     before_release,
 )
-from ._chart_pins import SECRET, decode, recover, settle
+from ._chart_pins import SECRET, announce, decode, generate, recover, settle
 from ._chart_plan import (
     Release,
     Wanted,
     check_pins,
-    object_actions,
     refusals,
     release_actions,
 )
@@ -37,6 +35,7 @@ from ._chart_settings import Settings
 from ._chart_values import chart_values, secret_texts
 from ._errors import PachydermError, first_few
 from ._kubernetes import Kubernetes
+from ._kubernetes_objects_plan import MANAGER, Object, plan_present, stamped
 from ._plan import Action, Outcome, Plan
 
 _SCC_PATH = "/apis/security.openshift.io/v1/securitycontextconstraints"
@@ -103,11 +102,11 @@ def _chart(params: Mapping[str, Any]) -> Chart:
 def list_images(params: Mapping[str, Any], declared: Declared) -> Outcome:
     """The images of the declared release. Reads the chart only: no cluster is asked."""
     helm = Helm(declared.helm, params, declared.namespace, declared.release)
-    pins, _ = settle(declared.settings, {})
+    pins, _ = settle(declared.settings, {}, announce)
     values = chart_values(_on_no_cluster(declared.settings), pins)
     _check_keys(helm, declared, values)
     found = images(helm.render(declared.chart, values))
-    return Outcome(None, {"changed": False, "release": None, "images": found})
+    return Outcome(None, {"release": None, "images": found})
 
 
 def _on_no_cluster(settings: Settings) -> Settings:
@@ -143,9 +142,9 @@ class Run:
             )
         if problems:
             raise PachydermError("; ".join(problems))
-        before = object_actions(self._existing(before_release(settings, pins, declared.namespace)))
+        before = self._missing(before_release(settings, pins, declared.namespace))
         deploy = release_actions(wanted, release)
-        after = object_actions(self._existing(after_release(settings, declared.namespace)))
+        after = self._missing(after_release(settings, declared.namespace))
         if deploy:
             _check_keys(self.helm, declared, values)
         plan = Plan((*before, *deploy, *after), _warnings(settings))
@@ -202,7 +201,7 @@ class Run:
             release, bool(secret), [item["metadata"]["name"] for item in claims], self.declared.recover_secret
         )
         kept = decode(secret) if secret else recover(release.values, release.manifest) if release else {}
-        pins, problems = settle(settings, kept)
+        pins, problems = settle(settings, kept, announce if self.check else generate)
         if problems:
             raise PachydermError("; ".join(problems))
         return pins
@@ -225,14 +224,17 @@ class Run:
             )
         return version
 
-    def _existing(
-        self, objects: Iterable[Mapping[str, Any]]
-    ) -> list[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
-        return [(item, self.client.find(self.client.path(item))) for item in objects]
+    def _missing(self, objects: Iterable[Object]) -> tuple[Action, ...]:
+        """The writes that make these objects as they should be."""
+        there = [(item, self.client.find(self.client.path(item))) for item in objects]
+        # A namespace of somebody else's is taken as it is.
+        return plan_present(
+            [pair for pair in there if pair[1] is None or pair[0]["kind"] != "Namespace"]
+        ).actions
 
     def _objects(self, actions: Iterable[Action]) -> None:
         for action in actions:
-            self.client.apply(self.client.path(action.item), action.item, MANAGER)
+            self.client.apply(self.client.path(action.item), stamped(action.item), MANAGER)
 
     def _deploy(self, actions: Iterable[Action], release: Release | None, values: Mapping[str, Any]) -> None:
         declared = self.declared

@@ -6,16 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ._chart_objects import (
-    MANAGER,
-    ROUTE,
-    ROUTE_API,
-    ROUTE_KIND,
-)
+from ._chart_objects import ROUTE, ROUTE_API, ROUTE_KIND
 from ._chart_pins import SECRET
 from ._chart_plan import Release
 from ._chart_values import TLS_SECRET
 from ._kubernetes import Kubernetes
+from ._kubernetes_objects_plan import MANAGER
 from ._plan import Action
 
 # pachd makes these itself, one set for each pipeline: helm does not know them, and workers would keep
@@ -40,7 +36,7 @@ def actions(client: Kubernetes, namespace: str, release: Release | None, delete_
     if delete_data:
         found += _data(client, namespace)
         # Only one that this collection made.
-        if (within["metadata"].get("labels") or {}).get("app.kubernetes.io/managed-by") == MANAGER:
+        if _is_ours(within):
             found.append(_delete("Namespace", namespace, f"/api/v1/namespaces/{namespace}"))
     return found
 

@@ -13,15 +13,16 @@ from typing import Any
 from ._chart_pins import SECRET
 from ._chart_settings import Settings
 from ._chart_values import TLS_SECRET
+from ._kubernetes_objects_plan import MANAGER
 
 Object = dict[str, Any]
 
-MANAGER = "gpulab.pachyderm"
 SCC_API, SCC_KIND = "security.openshift.io/v1", "SecurityContextConstraints"
 ROUTE_API, ROUTE_KIND = "route.openshift.io/v1", "Route"
 ROUTE = "pachyderm"
 # The chart's own, and that of the pods that name none (etcd, PostgreSQL, pgbouncer, the proxy).
 _ACCOUNTS = ("default", "pachyderm", "pachyderm-worker")
+# By which what is ours is found again.
 _LABELS = {"app.kubernetes.io/managed-by": MANAGER}
 
 
@@ -87,21 +88,6 @@ def route(host: str, within: str) -> Object:
             "tls": {"termination": "passthrough"},
         },
     }
-
-
-def lacks(existing: Any, wanted: Any) -> bool:
-    """Whether something of `wanted` is not in `existing`. What the server adds by itself does not count."""
-    if isinstance(wanted, Mapping):
-        return not isinstance(existing, Mapping) or any(
-            key not in existing or lacks(existing[key], value) for key, value in wanted.items()
-        )
-    if isinstance(wanted, list):
-        return (
-            not isinstance(existing, list)
-            or len(existing) != len(wanted)
-            or any(lacks(have, want) for have, want in zip(existing, wanted, strict=True))
-        )
-    return bool(existing != wanted)
 
 
 def _metadata(name: str, within: str) -> Object:

@@ -10,7 +10,7 @@ import base64
 import binascii
 import secrets
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,11 @@ def generate(name: str) -> str:
     return f"/var/pachyderm-{text}/" if name == "host-path" else text
 
 
+def announce(name: str) -> str:
+    """In place of a value that is yet to be generated, for runs that write nothing."""
+    return "/generated/" if name == "host-path" else "(generated)"
+
+
 def decode(secret: Mapping[str, Any]) -> dict[str, str]:
     """The pins in a Secret as the API returns it; others' keys and damaged values are left out."""
     found = {}
@@ -129,8 +134,10 @@ def documents(manifest: str) -> Iterable[dict[str, Any]]:
     return [item for item in yaml.load_all(manifest, Loader=loader) if isinstance(item, dict)]
 
 
-def settle(settings: Settings, kept: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """(the pins of this run, refusals). `kept` are those of before; what is missing is generated.
+def settle(
+    settings: Settings, kept: Mapping[str, str], make: Callable[[str], str] = generate
+) -> tuple[dict[str, str], list[str]]:
+    """(the pins of this run, refusals). `kept` are those of before; what is missing is made by `make`.
 
     A value that the user gives wins, unless data depends on the one that is kept.
     """
@@ -146,5 +153,5 @@ def settle(settings: Settings, kept: Mapping[str, str]) -> tuple[dict[str, str],
                 " depends on;"
                 " leave it empty"
             )
-        pins[name] = (before if pin.fixed and before else given or before) or generate(name)
+        pins[name] = (before if pin.fixed and before else given or before) or make(name)
     return pins, refusals

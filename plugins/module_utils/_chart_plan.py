@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ._chart_objects import lacks
 from ._chart_pins import SECRET
 from ._chart_values import masked
 from ._errors import PachydermError
@@ -136,22 +135,6 @@ def release_actions(wanted: Wanted, release: Release | None) -> list[Action]:
     return actions
 
 
-def object_actions(pairs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any] | None]]) -> list[Action]:
-    """(wanted, existing) objects; of secrets a diff shows the names of the keys."""
-    actions = []
-    for wanted, existing in pairs:
-        # A namespace of somebody else's is taken as it is.
-        if existing is None or (wanted["kind"] != "Namespace" and lacks(existing, wanted)):
-            verb = "create" if existing is None else "update"
-            before = None if existing is None else _object(existing, wanted)
-            actions.append(
-                Action(
-                    verb, wanted["kind"], wanted["metadata"]["name"], before, _object(wanted, wanted), wanted
-                )
-            )
-    return actions
-
-
 def same_values(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Equal but for nulls, which Helm may drop."""
     return _without_nulls(one) == _without_nulls(other)
@@ -167,10 +150,3 @@ def _without_nulls(value: Any) -> Any:
 
 def _shown(version: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {"chart": version, "values": masked(values)}
-
-
-def _object(item: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {key: item.get(key) for key in like if key not in ("apiVersion", "kind", "metadata", "data")}
-    if "data" in like:
-        shown["keys"] = sorted(item.get("data") or {})
-    return shown

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether the workloads of a release are up, and if not, why. PRIVATE to the collection.
 
-Each look is four lists, however many pods there are.
+Each look is four lists, however many pods there are; a fifth, of events, if in the end something is not up.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._errors import PachydermError, first_few, one_line
 from ._kubernetes import Kubernetes
+from ._kubernetes_pods import is_ready, last_warning, trouble, unscheduled
 from ._plan import Outcome
 
 Item = Mapping[str, Any]
@@ -25,20 +26,23 @@ def rollout(client: Kubernetes, namespace: str, seconds: int) -> Outcome:
     """Looks until everything is ready, `seconds` at most. Raises PachydermError that names what is not."""
     end = time.monotonic() + seconds
     while True:
-        pods, waiting = look(client, namespace)
-        if not waiting or time.monotonic() >= end:
+        pods, left = look(client, namespace, ())
+        if not left or time.monotonic() >= end:
             break
         time.sleep(_SECONDS_BETWEEN)
-    if waiting and seconds:
-        raise PachydermError(
-            f"namespace {namespace}: not ready within {seconds} s: {first_few(waiting)}",
-            pods=pods,
-            waiting=waiting,
-        )
-    return Outcome(None, {"changed": False, "ready": not waiting, "waiting": waiting, "pods": pods})
+    if left:
+        # Events say more, and are many: they are asked for once.
+        path = f"/api/v1/namespaces/{namespace}/events"
+        pods, left = look(client, namespace, client.list(path, fieldSelector="type=Warning"))
+    if left and seconds:
+        message = f"namespace {namespace}: not ready within {seconds} s: {first_few(left)}"
+        raise PachydermError(message, pods=pods, waiting=left)
+    return Outcome(None, {"ready": not left, "waiting": left, "pods": pods})
 
 
-def look(client: Kubernetes, namespace: str) -> tuple[list[dict[str, Any]], list[str]]:
+def look(
+    client: Kubernetes, namespace: str, events: Sequence[Item]
+) -> tuple[list[dict[str, Any]], list[str]]:
     """(pods, what is not ready yet and why)."""
     apps = f"/apis/apps/v1/namespaces/{namespace}"
     core = f"/api/v1/namespaces/{namespace}"
@@ -48,29 +52,25 @@ def look(client: Kubernetes, namespace: str) -> tuple[list[dict[str, Any]], list
     ]
     pods = client.list(f"{core}/pods", labelSelector=_NOT_WORKERS)
     claims = client.list(f"{core}/persistentvolumeclaims")
-    shown = [_shown(pod) for pod in pods]
-    return shown, waiting(workloads, pods, claims)
+    return [_shown(pod) for pod in pods], waiting(workloads, pods, claims, events)
 
 
-def waiting(workloads: Iterable[Item], pods: list[dict[str, Any]], claims: Iterable[Item]) -> list[str]:
-    """One line for each workload that has fewer ready pods than it should, of the revision that it should"
-    " have."""
-    unbound = {
-        claim["metadata"]["name"]: claim for claim in claims if claim["status"].get("phase") != "Bound"
-    }
+def waiting(
+    workloads: Sequence[Item], pods: Sequence[Item], claims: Sequence[Item], events: Sequence[Item] = ()
+) -> list[str]:
+    """One line for each workload that has fewer ready pods than it should, of its newest revision."""
+    unbound = {item["metadata"]["name"]: item for item in claims if item["status"].get("phase") != "Bound"}
     lines = []
-    found = False
     for workload in workloads:
-        found = True
         missing = _missing(workload)
         if missing:
             reasons = [
                 f"pod {pod['metadata']['name']}: {reason}"
                 for pod in pods
-                if _selects(workload, pod) and (reason := _reason(pod, unbound))
+                if _selects(workload, pod) and (reason := _reason(pod, unbound, events))
             ]
             lines.append(f"{workload['metadata']['name']}: {'; '.join(reasons) or missing}")
-    return lines if found else ["no deployment is there"]
+    return lines if workloads else ["no deployment is there"]
 
 
 def _missing(workload: Item) -> str:
@@ -99,58 +99,25 @@ def _selects(workload: Item, pod: Item) -> bool:
     return all(labels.get(key) == value for key, value in wanted.items())
 
 
-def _reason(pod: Item, unbound: Mapping[str, Item]) -> str:
+def _reason(pod: Item, unbound: Mapping[str, Item], events: Sequence[Item]) -> str:
     """Why a pod is not ready, empty if it is."""
-    status = pod.get("status") or {}
-    conditions = {entry["type"]: entry for entry in status.get("conditions") or []}
-    if conditions.get("Ready", {}).get("status") == "True":
+    if is_ready(pod):
         return ""
-    if pod["metadata"].get("deletionTimestamp"):
-        return "is being deleted"
-    for claim in _claims(pod):
-        if claim in unbound:
-            phase = unbound[claim]["status"].get("phase", "Pending")
-            storage_class = unbound[claim]["spec"].get("storageClassName")
-            of_class = (
-                f" of storage class {storage_class}"
-                if storage_class
-                else ", and no storage class is the default"
-            )
-            unscheduled = conditions.get("PodScheduled", {}).get("message", "")
-            return one_line(f"volume claim {claim} is {phase}{of_class}. {unscheduled}").rstrip(". ")
-    scheduled = conditions.get("PodScheduled", {})
-    if scheduled.get("status") == "False":
-        return one_line(scheduled.get("message") or scheduled.get("reason") or "is not scheduled")
-    for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-        text = _container(container)
-        if text:
-            return text
-    return one_line(
-        status.get("message") or conditions.get("Ready", {}).get("message") or status.get("phase", "")
-    )
+    for name in _claims(pod):
+        if name in unbound:
+            claim = unbound[name]
+            storage_class = claim["spec"].get("storageClassName")
+            of = f"of class {storage_class}" if storage_class else "and no storage class is the default"
+            said = last_warning(claim, events) or unscheduled(pod)
+            state = claim["status"].get("phase", "Pending")
+            return f"volume claim {name} is {state} {of}: {said}".rstrip(": ")
+    return trouble(pod, events) or "is not ready yet"
 
 
 def _claims(pod: Item) -> list[str]:
     volumes = (pod.get("spec") or {}).get("volumes") or []
-    return [
-        entry["persistentVolumeClaim"]["claimName"] for entry in volumes if "persistentVolumeClaim" in entry
-    ]
-
-
-def _container(status: Item) -> str:
-    if status.get("ready") and not (status.get("state") or {}).get("waiting"):
-        return ""
-    state, last = status.get("state") or {}, (status.get("lastState") or {}).get("terminated")
-    if "waiting" in state:
-        text = f"{state['waiting'].get('reason', 'waiting')}: {state['waiting'].get('message', '')}".rstrip(
-            ": "
-        )
-        return one_line(f"{text} (it ended with exit status {last['exitCode']})" if last else text)
-    if "terminated" in state and state["terminated"].get("exitCode"):
-        return one_line(
-            f"{state['terminated'].get('reason', 'ended')} with exit status {state['terminated']['exitCode']}"
-        )
-    return "" if "terminated" in state else "runs and is not ready"
+    claims = [entry.get("persistentVolumeClaim") for entry in volumes]
+    return [claim["claimName"] for claim in claims if claim]
 
 
 def _shown(pod: Item) -> dict[str, Any]:

@@ -41,7 +41,6 @@ def find(client: Kubernetes, params: Mapping[str, Any], _check: bool) -> Outcome
         else:
             break
     values = {
-        "changed": False,
         "address": endpoint.address,
         "method": endpoint.method,
         "name": endpoint.name,

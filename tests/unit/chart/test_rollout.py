@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is not up, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart_rollout import waiting
+
+LABELS = {"app": "pachd"}
+
+
+def workload(
+    ready: int = 0, updated: int = 1, seen: int = 2, total: int = 1, **status: Any
+) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "pachd", "generation": 2},
+        "spec": {"replicas": 1, "selector": {"matchLabels": LABELS}},
+        "status": {
+            "observedGeneration": seen,
+            "readyReplicas": ready,
+            "updatedReplicas": updated,
+            "replicas": total,
+            **status,
+        },
+    }
+
+
+def pod(*conditions: tuple[str, str, str], claim: str = "", **status: Any) -> dict[str, Any]:
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}] if claim else []
+    return {
+        "metadata": {"name": "pachd-1", "labels": LABELS},
+        "spec": {"volumes": volumes},
+        "status": {
+            "phase": "Pending",
+            "conditions": [
+                {"type": kind, "status": truth, "message": text} for kind, truth, text in conditions
+            ],
+            **status,
+        },
+    }
+
+
+def container(**state: Any) -> dict[str, Any]:
+    return {"containerStatuses": [{"name": "pachd", "ready": False, "state": state}]}
+
+
+CLAIM = {"metadata": {"name": "data"}, "spec": {"storageClassName": "fast"}, "status": {"phase": "Pending"}}
+PULL = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "nosuch:1"'}
+
+
+@pytest.mark.parametrize(
+    ("found", "pods", "claims", "message"),
+    [
+        (workload(ready=1), [], [], ""),
+        (
+            workload(),
+            [pod(**container(waiting=PULL))],
+            [],
+            'ImagePullBackOff: Back-off pulling image "nosuch:1"',
+        ),
+        (
+            workload(),
+            [pod(("PodScheduled", "False", "0/2 nodes are available: 2 Insufficient cpu."))],
+            [],
+            "pod pachd-1: 0/2 nodes are available: 2 Insufficient cpu.",
+        ),
+        (workload(), [pod(claim="data")], [CLAIM], "volume claim data is Pending of class fast"),
+        (
+            workload(),
+            [pod(claim="data")],
+            [{**CLAIM, "spec": {}}],
+            "no storage class is the default",
+        ),
+        (workload(), [pod(**container(terminated={"exitCode": 3, "reason": "Error"}))], [], "exited with 3"),
+        (workload(), [pod(claim="bound", **container(running={}))], [CLAIM], "is not ready yet"),
+        (workload(), [], [], "0 of 1 pods are ready"),
+        # A quota or a policy that refuses pods: there is none to look at.
+        (
+            workload(conditions=[{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]),
+            [],
+            [],
+            "exceeded quota",
+        ),
+        # The pod that is ready is one of before.
+        (workload(ready=1, updated=0), [], [], "0 of 1"),
+        (workload(ready=1, seen=1), [], [], "has not seen its new definition"),
+        (workload(ready=1, total=2), [], [], "a pod of before is still there"),
+    ],
+)
+def test_what_keeps_a_workload(
+    found: dict[str, Any], pods: list[dict[str, Any]], claims: list[dict[str, Any]], message: str
+) -> None:
+    lines = waiting([found], pods, claims)
+    assert [message in line for line in lines] == ([True] if message else [])
+
+
+def test_the_event_of_a_claim_says_more() -> None:
+    event = {
+        "involvedObject": {"name": "data"},
+        "reason": "ProvisioningFailed",
+        "message": 'storageclass "fast" not found',
+    }
+    assert 'storageclass "fast" not found' in waiting([workload()], [pod(claim="data")], [CLAIM], [event])[0]
+
+
+def test_a_namespace_without_anything_is_not_ready() -> None:
+    assert waiting([], [], []) == ["no deployment is there"]
