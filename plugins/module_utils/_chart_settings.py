@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
+
 from ._errors import PachydermError
 
 BACKENDS = ("LOCAL", "AMAZON", "MINIO", "GOOGLE", "MICROSOFT")
@@ -106,15 +108,30 @@ class Settings:
         unknown = sorted(set(given) - known)
         if unknown:
             raise PachydermError(f"settings: {', '.join(unknown)}: unknown")
-        settings = cls(**{name: _frozen(value) for name, value in given.items() if value is not None})
-        problems = list(_problems(settings))
+        kinds = {entry.name: str(entry.type) for entry in dataclasses.fields(cls)}
+        values, problems = {}, []
+        for name, value in given.items():
+            try:
+                if value is not None:
+                    values[name] = _typed(value, kinds[name])
+            except (TypeError, ValueError):
+                problems.append(f"pachyderm_{name}: is no {kinds[name]}")
+        settings = cls(**values)
+        problems += _problems(settings)
         if problems:
             raise PachydermError("; ".join(problems))
         return settings
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _typed(value: Any, kind: str) -> Any:
+    """As declared: what comes from the command line is text. Raises TypeError and ValueError."""
+    if kind == "bool":
+        return boolean(value)
+    if kind == "int":
+        return int(value)
+    if kind == "str":
+        return str(value)
+    return tuple(value) if kind.startswith("tuple") else dict(value)
 
 
 def _problems(s: Settings) -> list[str]:

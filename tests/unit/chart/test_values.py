@@ -272,11 +272,18 @@ def test_secrets_are_known_as_such() -> None:
         ({"resources": {"pacd": {}}}, "pachyderm_resources: pacd"),
         ({"proxy_service_type": "nodeport"}, "pachyderm_proxy_service_type: nodeport"),
         ({"colour": "red"}, "colour"),
+        ({"auth": "perhaps"}, "pachyderm_auth: is no bool"),
+        ({"postgresql_port": "many"}, "pachyderm_postgresql_port: is no int"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(given: dict[str, Any], message: str) -> None:
     with pytest.raises(PachydermError, match=message):
         Settings.parse(given)
+
+
+def test_text_from_the_command_line_becomes_what_is_meant() -> None:
+    settings = Settings.parse({"auth": "false", "postgresql_port": "5433", "cluster_id": 7})
+    assert (settings.auth, settings.postgresql_port, settings.cluster_id) == (False, 5433, "7")
 
 
 def test_all_problems_are_told_at_once() -> None:
