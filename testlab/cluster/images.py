@@ -95,7 +95,9 @@ def _busybox(engine: Engine, made: Path, node: str) -> Image:
 def _taken(engine: Engine, target: Path, image: str, script: str) -> Path:
     """The tar that a shell script writes in an image of ours."""
     with target.open("wb") as file:
-        command = engine.command("run", "--rm", "--network=none", "--entrypoint=", image, "sh", "-ec", script)
+        command = engine.command(
+            "run", "--rm", "--privileged", "--network=none", "--entrypoint=", image, "sh", "-ec", script
+        )
         done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=False)
     if done.returncode != 0:
         raise TestlabError(f"{target.stem} failed: {host.last_line(done.stderr.decode())}")

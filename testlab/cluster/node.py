@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,14 +12,13 @@ from testlab import cache
 from testlab.cluster import images
 from testlab.engine import Engine
 from testlab.image import step
+from testlab.packages import kernel
 
 HERE = Path(__file__).resolve().parent
 PACKAGES = (
     *("busybox-static", "conntrack", "containerd", "containernetworking-plugins", "ethtool", "iptables"),
     *("nftables", "runc", "socat"),
 )
-# Stand-ins of the kernel's packages (packages/kernel.py): what a machine has before roles come.
-KERNEL = ("initramfs-tools-stand-in_*.deb", "linux-image-*_0~stand-in_amd64.deb")
 COMMANDS = ("kubeadm", "kubectl", "kubelet")
 # Volumes, since neither overlayfs nor etcd should lie on a container's own overlayfs. They go with the node.
 CONTAINERFILE = """\
@@ -26,7 +26,7 @@ FROM {base}
 COPY --chown=0:0 packages/ /srv/packages/
 RUN export DEBIAN_FRONTEND=noninteractive && apt-get update -qq && \\
     apt-get install -qq --yes --no-install-recommends {packages} /srv/packages/*.deb && \\
-    apt-get clean && rm -r /srv/packages /etc/cni/net.d/*
+    apt-get clean && rm -r /srv/packages
 COPY --chown=0:0 rootfs/ /
 RUN systemctl enable --quiet containerd.service kubelet.service pod-network.service
 VOLUME ["/var/lib/etcd", "/var/lib/kubelet"]
@@ -51,7 +51,9 @@ def build(engine: Engine, base: str, archive: Path, commands: dict[str, Path]) -
 
     `archive` is the apt repository of the testlab.
     """
-    stand_ins = [path for pattern in KERNEL for path in sorted((archive / "pool").glob(pattern))]
+    # What a machine has before roles come, as stand-ins: a kernel's package, and the maker of its initramfs.
+    running = [package.file_name for package in (kernel.initramfs(), *kernel.kernel(os.uname().release)[:1])]
+    stand_ins = [archive / "pool" / name for name in running]
     programs = [commands[name] for name in COMMANDS]
     key = cache.key(base, archive.name, CONTAINERFILE, *PACKAGES, *map(str, programs), HERE / "rootfs")
     image = f"localhost/testlab-kubernetes-trixie:{key}"
