@@ -15,7 +15,6 @@ from typing import Any
 from ._errors import PachydermError, first_few
 from ._gpu_capacity_view import View, Wanted, needs_log
 from ._kubernetes import Kubernetes, KubernetesError, UnreachableError
-from ._kubernetes_pods import select
 from ._plan import Outcome
 
 _PAUSE = 2.0
@@ -79,7 +78,8 @@ def run_capacity(cluster: Kubernetes, options: Options, check_mode: bool) -> Out
 def _look(cluster: Kubernetes, wanted: Wanted) -> View:
     nodes = cluster.list("/api/v1/nodes")
     pods = cluster.list("/api/v1/pods", fieldSelector=_LIVING)
-    sets = cluster.list("/apis/apps/v1/daemonsets", labelSelector=select(wanted.plugin))
+    # All of them: a device plugin that somebody else installed has other labels.
+    sets = cluster.list("/apis/apps/v1/daemonsets")
     return View(wanted, nodes, pods, sets)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import _kubernetes_pods as rules
 from ._errors import one_line
+from ._gpu_capacity_facts import is_mps, is_plugin, labels, node_of, plugin, totals
 from ._kubernetes_pods import Object, condition, is_ready, is_true, quantity, select, trouble
 
 # Of which template of a DaemonSet a pod is.
@@ -39,7 +40,7 @@ class View:
     wanted: Wanted
     nodes: Sequence[Object]
     pods: Sequence[Object]
-    sets: Sequence[Object]
+    all_sets: Sequence[Object]
     events: Sequence[Object] = ()
     logs: Mapping[str, str] = field(default_factory=dict)
 
@@ -58,7 +59,7 @@ class View:
             names += [
                 name
                 for name, node in self.by_name.items()
-                if rules.matches(_labels(node), self.wanted.selector)
+                if rules.matches(labels(node), self.wanted.selector)
             ]
             # A selector that matches nothing is as wrong as a name that is no node's.
             names = names or [self.wanted.selector]
@@ -77,10 +78,21 @@ class View:
     def plugin_pods(self) -> dict[str, Object]:
         """The plugin's pod of each node; the newer one while it is being replaced."""
         found: dict[str, Object] = {}
-        plugins = [pod for pod in self.pods if self.wanted.plugin.items() <= _labels(pod).items()]
+        plugins = [
+            pod for pod in self.pods if self.wanted.plugin.items() <= labels(pod).items() and not is_mps(pod)
+        ]
         for pod in sorted(plugins, key=lambda pod: pod["metadata"].get("creationTimestamp") or ""):
-            found[_node_of(pod)] = pod
+            found[node_of(pod)] = pod
         return found
+
+    @cached_property
+    def sets(self) -> list[Object]:
+        """The DaemonSets of the wanted plugin."""
+        return [
+            item
+            for item in self.all_sets
+            if self.wanted.plugin.items() <= labels(item).items() and not is_mps(item)
+        ]
 
     @cached_property
     def plugin_namespaces(self) -> list[str]:
@@ -104,8 +116,9 @@ class View:
         nodes = [self._shown(name) for name in self.by_name if self._counts(name)]
         return {
             "nodes": nodes,
-            "totals": _totals(nodes),
+            "totals": totals(nodes),
             "pending": self._pending(),
+            "plugins": [plugin(item) for item in self.all_sets if is_plugin(item) or item in self.sets],
             "missing": [{"name": name, "reason": self._reason(name)} for name in self.missing],
         }
 
@@ -164,7 +177,7 @@ class View:
             if metadata.get("uid") in [owner.get("uid") for owner in owners]:
                 template = (metadata.get("annotations") or {}).get(_TEMPLATE)
                 unseen = item.get("status", {}).get("observedGeneration", 0) < metadata.get("generation", 0)
-                return unseen or template != _labels(pod).get(_POD_TEMPLATE, template)
+                return unseen or template != labels(pod).get(_POD_TEMPLATE, template)
         return False
 
     def _shown(self, name: str) -> dict[str, Any]:
@@ -175,6 +188,7 @@ class View:
             "ready": is_true(node, "Ready"),
             "schedulable": not node.get("spec", {}).get("unschedulable", False),
             "gpus": self.gpus(name),
+            "labels": {key: text for key, text in labels(node).items() if key.startswith("nvidia.com/")},
             # containerd tells them from release 2 on.
             "runtime_handlers": handlers and [entry.get("name", "") for entry in handlers],
             "plugin": pod
@@ -190,30 +204,25 @@ class View:
     def _reason(self, name: str) -> str:
         node = self.by_name.get(name)
         if node is None:
-            of = (
-                "no node matches this selector"
-                if name == self.wanted.selector
-                else "is no node of this cluster"
-            )
-            return of
+            return "no node matches" if name == self.wanted.selector else "is no node of this cluster"
         unwell = self._unwell(name)
         if unwell:
-            return unwell
+            return unwell + (self._said(name) if name in self.plugin_pods else "")
         if name not in self.plugin_pods:
             return self._unplaced(node)
-        pod = self.plugin_pods[name]
-        last = [
-            line
-            for line in self.logs.get(pod["metadata"]["name"], "").splitlines()
-            if _FINDS_NONE.search(line)
-        ]
+        pod, least = self.plugin_pods[name]["metadata"]["name"], self.wanted.minimum
         lent = sum(entry["allocatable"] for entry in self.gpus(name).values())
-        said = f", its log says: {one_line(last[-1])}" if last else ""
         return (
-            f"device plugin pod {pod['metadata']['name']} runs and offers {lent} of at least"
-            f" {self.wanted.minimum}{said};"
-            " is the driver loaded, and does the pod run with NVIDIA's runtime?"
+            f"device plugin pod {pod} runs and offers {lent} of at least {least}{self._said(name)}"
+            "; is the driver loaded, and does the pod run with NVIDIA's runtime?"
         )
+
+    def _said(self, name: str) -> str:
+        """What the plugin's log says of the driver; of one that keeps ending, its last line."""
+        pod = self.plugin_pods[name]
+        lines = self.logs.get(pod["metadata"]["name"], "").splitlines()
+        telling = [line for line in lines if _FINDS_NONE.search(line)] or ([] if is_ready(pod) else lines)
+        return f", its log says: {one_line(telling[-1])}" if telling else ""
 
     def _unplaced(self, node: Object) -> str:
         """Why no plugin's pod is on a node."""
@@ -222,7 +231,7 @@ class View:
         spec = self.sets[0]["spec"]["template"]["spec"]
         here = "the device plugin does not run here:"
         for name, value in (spec.get("nodeSelector") or {}).items():
-            if _labels(node).get(name) != value:
+            if labels(node).get(name) != value:
                 return f"{here} the node lacks the label {name}={value} of its selector"
         for taint in node.get("spec", {}).get("taints") or []:
             if taint["effect"] != "PreferNoSchedule" and not rules.tolerates(spec, taint):
@@ -247,36 +256,11 @@ class View:
 
 
 def needs_log(view: View) -> list[Object]:
-    """The plugin's pods that run on nodes which lack GPUs all the same."""
+    """The plugin's pods that run, or ran, on nodes which lack GPUs all the same."""
     pods = [view.plugin_pods[name] for name in view.missing if name in view.plugin_pods]
-    return [pod for pod in pods if is_ready(pod)]
+    return [pod for pod in pods if is_ready(pod) or _restarts(pod)]
 
 
-def _labels(item: Object) -> Mapping[str, str]:
-    return item["metadata"].get("labels") or {}
-
-
-def _node_of(pod: Object) -> str:
-    """Its node; of one that is not placed yet, that which its DaemonSet made it for."""
-    if pod["spec"].get("nodeName"):
-        return str(pod["spec"]["nodeName"])
-    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
-    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
-    for term in required.get("nodeSelectorTerms") or []:
-        for rule in term.get("matchFields") or []:
-            if rule["key"] == "metadata.name":
-                return str(rule["values"][0])
-    return ""
-
-
-def _totals(nodes: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """Sums over nodes; `free` counts only those that take pods now."""
-    total: dict[str, dict[str, int]] = {}
-    for node in nodes:
-        for name, entry in node["gpus"].items():
-            own = total.setdefault(name, dict.fromkeys(("capacity", "allocatable", "requested", "free"), 0))
-            for key, number in entry.items():
-                own[key] += number
-            if node["ready"] and node["schedulable"]:
-                own["free"] += max(entry["allocatable"] - entry["requested"], 0)
-    return total
+def _restarts(pod: Object) -> int:
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    return sum(int(status.get("restartCount", 0)) for status in statuses)

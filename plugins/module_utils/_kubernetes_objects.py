@@ -10,7 +10,7 @@ from typing import Any
 
 from ._errors import PachydermError, first_few
 from ._kubernetes import Kubernetes, KubernetesError, UnreachableError
-from ._kubernetes_objects_plan import MANAGER, plan_absent, plan_present, stamped, title
+from ._kubernetes_objects_plan import MANAGER, plan_absent, plan_patched, plan_present, stamped, title
 from ._kubernetes_pods import is_ready, trouble
 from ._plan import Outcome, Plan
 
@@ -19,6 +19,7 @@ _ROLLOUTS = {
     "Deployment": ("replicas", "updatedReplicas", "availableReplicas"),
     "DaemonSet": ("desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable"),
 }
+_PLANS = {"present": plan_present, "patched": plan_patched, "absent": plan_absent}
 _PAUSE = 1.0
 
 
@@ -45,13 +46,13 @@ def parse_objects(params: Mapping[str, Any]) -> Declared:
 def run_objects(cluster: Kubernetes, declared: Declared, check_mode: bool) -> Outcome:
     """Reads each object, writes those that differ, and waits until they are there (or gone)."""
     there = [(item, _find(cluster, item, declared.state)) for item in declared.objects]
-    plan = plan_present(there) if declared.state == "present" else plan_absent(there)
+    plan = _PLANS[declared.state](there)
     if not check_mode:
         _carry_out(cluster, plan)
-        if declared.wait and declared.state == "present":
-            _wait_present(cluster, declared)
-        elif declared.wait:
+        if declared.wait and declared.state == "absent":
             _wait_absent(cluster, plan, declared.wait)
+        elif declared.wait:
+            _wait_present(cluster, declared)
     return Outcome(plan)
 
 
@@ -67,6 +68,8 @@ def _carry_out(cluster: Kubernetes, plan: Plan) -> None:
         try:
             if action.verb == "delete":
                 cluster.delete(cluster.path(action.item), propagationPolicy="Background")
+            elif action.verb == "patch":
+                cluster.patch(cluster.path(action.item), action.item)
             else:
                 cluster.apply(cluster.path(action.item), stamped(action.item), MANAGER)
         except KubernetesError as error:

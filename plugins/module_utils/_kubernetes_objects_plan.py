@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from ._errors import PachydermError
 from ._plan import Action, Plan
 
 MANAGER = "gpulab.pachyderm"
@@ -58,6 +59,17 @@ def plan_absent(there: Sequence[tuple[Object, Object | None]]) -> Plan:
         else:
             warnings.append(f"{title(declared)} was not made by {MANAGER} and is left alone")
     return Plan(tuple(actions), tuple(warnings))
+
+
+def plan_patched(there: Sequence[tuple[Object, Object | None]]) -> Plan:
+    """Patches for the objects that differ; null takes a field out. None is made."""
+    actions = []
+    for declared, actual in there:
+        if actual is None:
+            raise PachydermError(f"{title(declared)}: is not there, and state patched makes nothing")
+        if not contains(actual, declared):
+            actions.append(_action("patch", declared, _shown(declared, actual), declared))
+    return Plan(tuple(actions))
 
 
 def stamped(declared: Object) -> dict[str, Any]:

@@ -45,10 +45,12 @@ options:
   state:
     description:
       - V(present) makes sure that they are as declared.
+      - V(patched) changes what is given in objects that are there, such as a node's labels, and makes none;
+        null takes a field out. Such objects are never removed by this module.
       - V(absent) removes those that this module made, and names the others.
         A namespace goes B(with all that is in it).
     type: str
-    choices: [present, absent]
+    choices: [present, patched, absent]
     default: present
   wait:
     description:
@@ -91,7 +93,7 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._runner import ru
 
 ARGUMENTS: dict[str, Any] = {
     "objects": {"type": "list", "elements": "dict", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "patched", "absent"], "default": "present"},
     "wait": {"type": "int", "default": 0},
 }
 

@@ -111,6 +111,10 @@ nodes:
         hold (C(requested)).
       type: dict
       sample: {nvidia.com/gpu: {capacity: 8, allocatable: 8, requested: 3}}
+    labels:
+      description: Its labels of NVIDIA's domain.
+      type: dict
+      sample: {nvidia.com/gpu.present: "true"}
     runtime_handlers:
       description: What its container runtime can be asked for. Null where it does not tell, such as
         containerd before release 2.
@@ -139,6 +143,29 @@ pending:
       name: train
       gpus: {nvidia.com/gpu: 4}
       reason: "0/2 nodes are available: 2 Insufficient nvidia.com/gpu."
+plugins:
+  description: The DaemonSets of device plugins, whoever installed them.
+  returned: success, and when nodes do not lend their GPUs
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Where it is.
+      type: str
+    name:
+      description: Its name.
+      type: str
+    managed_by:
+      description: What its labels say of who manages it. Null if they do not.
+      type: str
+      sample: Helm
+    release:
+      description: Helm's release that it is part of. Null if it is of none.
+      type: str
+    images:
+      description: Of its containers.
+      type: list
+      elements: str
 missing:
   description: The wanted nodes that do not lend their GPUs, each with its C(name) and the C(reason).
   returned: success, and when nodes do not lend their GPUs
