@@ -84,9 +84,8 @@ def _kube_proxy(engine: Engine, made: Path, program: Path, node: str) -> Image:
 
 
 def _busybox(engine: Engine, made: Path, node: str) -> Image:
-    script = (
-        "mkdir -p /x/bin && cp /bin/busybox /x/bin && busybox --install -s /x/bin && exec tar -C /x -c bin"
-    )
+    links = 'for name in $(busybox --list | grep -vx busybox); do ln -s busybox "/x/bin/$name"; done'
+    script = f"mkdir -p /x/bin; cp /bin/busybox /x/bin; {links}; exec tar -C /x -c bin"
     path = _taken(engine, made / "busybox-programs.tar", node, script)
     own = archive.layer(made / "busybox.tar", {"/etc/passwd": "root:x:0:0:root:/:/bin/sh\n"})
     return Image(BUSYBOX, (own, path), ("/bin/sh",))
