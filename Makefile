@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Thin verbs; what they do is in scripts/ and testlab/. Everything is made inside of the checkout, but for the test
 # nodes' images and packages, which are kept in the user's cache directory (TESTLAB_CACHE).
-.PHONY: help setup demo report check test nodes nodes-down cluster cluster-down stop clean
+.PHONY: help setup demo report check test test-cluster nodes nodes-down cluster cluster-down stop clean
 .DEFAULT_GOAL := help
 nodes := build/testlab/nodes/inventory.yml
 simulated := build/testlab/simulated
@@ -36,6 +36,9 @@ check: .venv/test.stamp ## Fast checks: linters, types, unit tests
 
 test: .venv/test.stamp ## All tests
 	@scripts/test.sh
+
+test-cluster: .venv/test.stamp ## The tests on a real Kubernetes with simulated GPUs (part of make test)
+	@scripts/test.sh cluster
 
 nodes: .venv/demo.stamp ## Two nodes with systemd and simulated GPUs, to try roles on (needs root)
 	@.venv/bin/python -m testlab up --lab nodes gpu1=trixie:2 gpu2=bookworm:1

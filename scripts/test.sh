@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # All tests, stage by stage; goes on after a failure and sums up at the end.
-# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes demo (default: all)
+# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes cluster demo (default: all)
 # CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs; so does a stage
 # that this machine cannot run, but for those that OPTIONAL_STAGES names.
 set -uo pipefail
@@ -79,6 +79,7 @@ render_docs() {
 }
 
 build_nodes() { python -m testlab build >&3; }
+build_cluster() { python -m testlab cluster build >&3; }
 
 demo() {
     local port
@@ -101,17 +102,32 @@ stage_lint() {
 stage_unit() { tests "unit tests" tests/unit tests/meta tests/testlab; }
 stage_embedded() { tests "tests of the embedded pachd" tests/embedded tests/contract; }
 stage_playbooks() { tests "tests of modules, roles and playbooks" tests/playbooks; }
-stage_nodes() {
-    local reason before=$failed
-    if ! reason=$(python -m testlab usable 2>&1); then
-        skip nodes "$reason"
-        return
+# usable STAGE: whether this machine can run nodes; else the stage is skipped.
+usable() {
+    local reason
+    if reason=$(python -m testlab usable 2>&1); then
+        nodes_used=1
+    else
+        skip "$1" "$reason"
+        return 1
     fi
-    nodes_used=1
+}
+
+stage_nodes() {
+    local before=$failed
+    usable nodes || return
     check "test nodes: images and package repository" build_nodes
     [ "$failed" = "$before" ] || return
     # Each lab is one worker's; three of them keep two cores busy. A line for each test, since some take minutes.
     tests "tests on nodes" tests/nodes -vv -n 3 --dist loadscope --no-loadscope-reorder
+}
+stage_cluster() {
+    local before=$failed
+    usable cluster || return
+    check "simulated cluster: commands, images, nodes" build_cluster
+    [ "$failed" = "$before" ] || return
+    # One cluster, so one worker.
+    tests "tests on the simulated cluster" tests/cluster -vv -n 0
 }
 stage_demo() { check "make demo" demo; }
 

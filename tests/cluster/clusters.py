@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The simulated cluster as tests use it: playbooks run on it, kubectl, and what its API server was asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pachyderm_sdk import Client
+from pachyderm_sdk.api import pfs
+
+from testlab import __main__ as verbs
+from testlab import cache, host, lab
+from testlab.cluster import cluster as kubernetes
+from testlab.cluster import verbs as cluster_verbs
+from testlab.engine import Engine
+from tests.nodes.labs import Run, play
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = ROOT / "inventories/simulated"
+SITE = ROOT / "site.yml"
+AUDIT_LOG = "/var/log/kubernetes/audit.log"
+# The user in the kubeconfig that playbooks get: all else is Kubernetes' own.
+USER = "lab-admin"
+NODE_PORT = 30650
+READS = ("get", "list", "watch")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to the API server. `resource` is plural, with its subresource behind a slash."""
+
+    verb: str
+    resource: str
+    namespace: str
+    name: str
+    code: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    engine: Engine
+    lab: str
+
+    @property
+    def directory(self) -> Path:
+        """Where the inventory, the kubeconfig and the commands are."""
+        return lab.inventory_path(self.lab).parent
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.directory / "kubeconfig"
+
+    def play(self, playbook: Path, *arguments: str, kill_at: str = "") -> Run:
+        """Run a playbook with inventories/simulated, which is told to look at this lab."""
+        os.environ["SIMULATED_LAB"] = self.lab
+        return play(INVENTORY, playbook, *arguments, kill_at=kill_at)
+
+    def kubectl(self, *arguments: str, check: bool = True) -> str:
+        command = [str(self.directory / "kubectl"), "--kubeconfig", str(self.kubeconfig), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout
+
+    def get(self, kind: str, *arguments: str) -> list[dict[str, Any]]:
+        found = json.loads(self.kubectl("get", kind, "--output=json", *arguments))
+        return list(found["items"]) if "items" in found else [found]
+
+    def sh(self, node: str, script: str) -> str:
+        """What a shell script says on a node. It must succeed."""
+        return self.engine.podman("exec", f"{self.lab}-{node}", "sh", "-ec", script).stdout.strip()
+
+    @property
+    def pachd(self) -> Client:
+        """The pachd that pods of the namespace pachyderm serve, by its node port."""
+        node = self.get("nodes", "gpu1")[0]
+        (address,) = (one["address"] for one in node["status"]["addresses"] if one["type"] == "InternalIP")
+        return Client.from_pachd_address(f"grpc://{address}:{NODE_PORT}")
+
+    def read(self, repo: str, path: str, project: str = "default") -> str:
+        """A file at the head of master."""
+        file = pfs.File.from_uri(f"{project}/{repo}@master:{path}")
+        with self.pachd.pfs.pfs_file(file) as content:
+            return str(content.read().decode())
+
+    @contextmanager
+    def audited(self) -> Iterator[list[Request]]:
+        """The requests that playbooks send meanwhile; they are in the list when the block has ended."""
+        requests: list[Request] = []
+        before = int(self.sh("control", f"wc -l <{AUDIT_LOG}"))
+        yield requests
+        lines = self.sh("control", f"tail -n +{before + 1} {AUDIT_LOG}").splitlines()
+        requests.extend(
+            request(event)
+            for event in map(json.loads, lines)
+            if event["user"]["username"] == USER and event["stage"] == "ResponseComplete"
+        )
+
+
+def request(event: dict[str, Any]) -> Request:
+    target = event.get("objectRef", {})
+    resource = "/".join(
+        filter(None, [target.get("resource", event["requestURI"]), target.get("subresource")])
+    )
+    return Request(
+        event["verb"],
+        resource,
+        target.get("namespace", ""),
+        target.get("name", ""),
+        event.get("responseStatus", {}).get("code", 0),
+    )
+
+
+def writes(requests: list[Request]) -> list[Request]:
+    """Those that are no reads. A review of one's own rights writes nothing, though it is a POST."""
+    return [one for one in requests if one.verb not in READS and "reviews" not in one.resource]
+
+
+def until(truth: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Wait for what a cluster does in its own time; nothing here is told when."""
+    end = time.monotonic() + seconds
+    while not truth():
+        assert time.monotonic() < end, f"{what}: not within {seconds} s"
+        time.sleep(0.5)
+
+
+@contextmanager
+def running(name: str) -> Iterator[Cluster]:
+    """A cluster of bare nodes, which is taken away in the end."""
+    engine = Engine(cache.directory())
+    if reason := host.refusal(engine.directory):
+        raise cache.TestlabError(reason)
+    engine.directory.mkdir(parents=True, exist_ok=True)
+
+    try:
+        kubernetes.up(engine, name, cluster_verbs.build(engine, verbs.build))
+        yield Cluster(engine, name)
+    finally:
+        cluster_verbs.down(engine, [name])

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One cluster for all tests here, which one worker runs in the order of their files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from testlab import cache, host
+from tests.cluster import clusters
+
+LAB = "test-cluster"
+
+
+# site.yml has to find the nodes bare; reset.yml takes all away.
+FIRST, LAST = ["test_site", "test_tutorial"], ["test_reset"]
+
+
+def place(item: pytest.Item) -> int:
+    name = item.path.stem
+    return FIRST.index(name) if name in FIRST else len(FIRST) + (name in LAST)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=place)
+    if reason := host.refusal(cache.directory()):
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[clusters.Cluster]:
+    """Two bare nodes with Kubernetes on them."""
+    os.environ["PATH"] = host.path()
+    with clusters.running(LAB) as cluster:
+        yield cluster
