@@ -26,7 +26,8 @@ def layer(target: Path, files: dict[str, Path | str], links: dict[str, str] | No
 
     Everything is root's and of one date, so that the same content is the same layer. Text goes as it is.
     """
-    with tarfile.open(target, "w") as tar:
+    # Links of the checkout lead out of what is copied.
+    with tarfile.open(target, "w", dereference=True) as tar:
         for directory in ("etc", "proc", "sys", "dev", "tmp"):
             _add_directory(tar, directory, 0o1777 if directory == "tmp" else 0o755)
         for place, source in sorted(files.items()):
