@@ -70,7 +70,7 @@ def nodes(engine: Engine, patterns: Iterable[str] = ("*",)) -> list[Node]:
     if not engine.running:
         return []
     found = []
-    for entry in json.loads(engine.podman("ps", "--all", "--format", "json").stdout):
+    for entry in json.loads(engine.podman("ps", "--all", "--filter", "label=lab", "--format", "json").stdout):
         labels = entry["Labels"]
         if any(fnmatchcase(labels["lab"], pattern) for pattern in patterns):
             release, address = labels["release"], labels["address"]
