@@ -71,8 +71,9 @@ def nodes(engine: Engine, patterns: Iterable[str] = ("*",)) -> list[Node]:
         return []
     found = []
     for entry in json.loads(engine.podman("ps", "--all", "--filter", "label=lab", "--format", "json").stdout):
+        # Null: a container that somebody else takes away at this moment.
         labels = entry["Labels"]
-        if any(fnmatchcase(labels["lab"], pattern) for pattern in patterns):
+        if labels and any(fnmatchcase(labels["lab"], pattern) for pattern in patterns):
             release, address = labels["release"], labels["address"]
             found.append(Node(labels["lab"], labels["node"], release, address, entry["State"]))
     return sorted(found, key=lambda node: (node.lab, node.name))
