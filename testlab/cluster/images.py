@@ -38,8 +38,8 @@ PLACES = {
     "coredns": "/coredns",
     "local-path-provisioner": "/usr/bin/local-path-provisioner",
 }
-# Without their names nft tells a restarted kube-proxy numbers, which it takes for leftovers: it then deletes what
-# it has just set, and no Service answers.
+# Without these names nft tells a restarted kube-proxy numbers, which it takes for leftovers: it deletes what it
+# has just set, and no Service answers.
 PROTOCOLS = "tcp 6 TCP\nudp 17 UDP\nsctp 132 SCTP\n"
 PYTHON = "/usr/local/lib/python3.11/dist-packages"
 # Read by pip for the Python of the images, whatever the Python is that runs this.
@@ -82,7 +82,7 @@ def _kube_proxy(engine: Engine, made: Path, program: Path, node: str) -> Image:
     """With nft and its libraries, out of the node's Debian."""
     libraries = "$(ldd /usr/sbin/nft | grep -o '/[^ ]*')"
     path = _taken(engine, made / "nft.tar", node, f"exec tar -ch /usr/sbin/nft {libraries}")
-    files = {"/usr/local/bin/kube-proxy": program, "/etc/protocols": PROTOCOLS}
+    files: dict[str, Path | str] = {"/usr/local/bin/kube-proxy": program, "/etc/protocols": PROTOCOLS}
     own = archive.layer(made / "kube-proxy.tar", files)
     return Image(COMMAND_IMAGES["kube-proxy"], (path, own), ("/usr/local/bin/kube-proxy",))
 
