@@ -38,8 +38,8 @@ PLACES = {
     "coredns": "/coredns",
     "local-path-provisioner": "/usr/bin/local-path-provisioner",
 }
-# Without these names nft tells a restarted kube-proxy numbers, which it takes for leftovers: it deletes what it
-# has just set, and no Service answers.
+# Without these names nft tells a restarted kube-proxy numbers, which it takes for leftovers: it deletes what
+# it has just set, and no Service answers.
 PROTOCOLS = "tcp 6 TCP\nudp 17 UDP\nsctp 132 SCTP\n"
 PYTHON = "/usr/local/lib/python3.11/dist-packages"
 # Read by pip for the Python of the images, whatever the Python is that runs this.
