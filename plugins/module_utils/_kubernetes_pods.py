@@ -102,9 +102,12 @@ def _container_trouble(status: Object) -> str:
     return one_line(f"container {status['name']}: {', '.join(words)}") if words else ""
 
 
-def last_warning(pod: Object, events: Sequence[Object]) -> str:
-    """The newest Warning event about an object, such as that no runtime of a name is configured."""
-    own = [event for event in events if event["involvedObject"].get("name") == pod["metadata"]["name"]]
+def last_warning(item: Object, events: Sequence[Object]) -> str:
+    """The newest Warning event about an object, such as that no runtime of a name is configured.
+
+    Events outlive what they are about, so those of an earlier object of the same name are not this one's.
+    """
+    own = [event for event in events if event["involvedObject"].get("uid") == item["metadata"]["uid"]]
     if not own:
         return ""
     newest = max(own, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")

@@ -134,11 +134,11 @@ def _watch(cluster: Kubernetes, probe: Probe, seen: Seen, end: float) -> None:
     seen.phase = pod["status"].get("phase", "")
     seen.node = pod["spec"].get("nodeName", "")
     path = f"/api/v1/namespaces/{probe.namespace}/events"
-    events = [] if seen.phase == "Succeeded" else cluster.list(path, fieldSelector="type=Warning")
-    # The claim's first: without its volume the pod cannot start, and says less of it.
-    claims = [event for event in events if event["involvedObject"].get("kind") == "PersistentVolumeClaim"]
-    own = [event for event in events if event["involvedObject"].get("kind") == "Pod"]
-    seen.reason = last_warning(pod, claims) or trouble(pod, own)
+    if seen.phase != "Succeeded":
+        events = cluster.list(path, fieldSelector="type=Warning")
+        # The claim's first: without its volume the pod cannot start, and says less of it.
+        claim = cluster.find(f"{_claims(probe)}/{probe.name}") if probe.claim is not None else None
+        seen.reason = (claim and last_warning(claim, events)) or trouble(pod, events)
     if seen.phase in ("Succeeded", "Failed", "Running"):
         seen.output = _log(cluster, f"{_pods(probe)}/{probe.name}/log")
 
