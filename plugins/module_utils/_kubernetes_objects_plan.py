@@ -90,6 +90,8 @@ def contains(actual: Any, declared: Any, key: str = "") -> bool:
     if declared in (None, "", [], {}) or (actual is None and declared in (0, False)):
         return actual in (None, "", [], {}) or isinstance(declared, dict)
     if isinstance(declared, Mapping):
+        # Of what is not there, nothing is.
+        actual = {} if actual is None else actual
         return isinstance(actual, Mapping) and all(
             contains(actual.get(name), value, name if key not in _QUANTITIES else key)
             for name, value in declared.items()
