@@ -258,9 +258,4 @@ class View:
 def needs_log(view: View) -> list[Object]:
     """The plugin's pods that run, or ran, on nodes which lack GPUs all the same."""
     pods = [view.plugin_pods[name] for name in view.missing if name in view.plugin_pods]
-    return [pod for pod in pods if is_ready(pod) or _restarts(pod)]
-
-
-def _restarts(pod: Object) -> int:
-    statuses = pod.get("status", {}).get("containerStatuses") or []
-    return sum(int(status.get("restartCount", 0)) for status in statuses)
+    return [pod for pod in pods if is_ready(pod) or rules.restarts(pod)]

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ._errors import PachydermError, first_few
+from ._errors import PachydermError, first_few, one_line
 from ._kubernetes import Kubernetes, KubernetesError, UnreachableError
 from ._kubernetes_objects_plan import MANAGER, plan_absent, plan_patched, plan_present, stamped, title
-from ._kubernetes_pods import is_ready, trouble
+from ._kubernetes_pods import is_ready, restarts, trouble
 from ._plan import Outcome, Plan
 
 # Kinds whose pods take time to come, and the fields that count those that have.
@@ -124,6 +124,21 @@ def _why_not(cluster: Kubernetes, item: Mapping[str, Any]) -> str:
     labels = ",".join(f"{key}={value}" for key, value in item["spec"]["selector"]["matchLabels"].items())
     pods = cluster.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=labels)
     events = cluster.list(f"/api/v1/namespaces/{namespace}/events", fieldSelector="type=Warning")
-    said = [f"pod {pod['metadata']['name']}: {trouble(pod, events)}" for pod in pods if not is_ready(pod)]
+    unready = [pod for pod in pods if not is_ready(pod)]
+    said = [f"pod {pod['metadata']['name']}: {trouble(pod, events)}{_said(cluster, pod)}" for pod in unready]
     own = [event for event in events if event["involvedObject"].get("kind") == "ReplicaSet" or not pods]
-    return first_few(said) or first_few([event.get("message", "") for event in own][-1:]) or "no pods yet"
+    return first_few(said, 3) or first_few([event.get("message", "") for event in own][-1:]) or "no pods yet"
+
+
+def _said(cluster: Kubernetes, pod: Mapping[str, Any]) -> str:
+    """The last line of a pod that keeps ending."""
+    metadata = pod["metadata"]
+    if not restarts(pod):
+        return ""
+    path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/log"
+    try:
+        lines = cluster.text(path, tailLines=1, container=pod["spec"]["containers"][0]["name"]).splitlines()
+    except (KubernetesError, UnreachableError):
+        # Not permitted, or its kubelet does not answer: one reason less.
+        return ""
+    return f", its log says: {one_line(lines[-1])}" if lines else ""

@@ -103,7 +103,7 @@ def _container_trouble(status: Object) -> str:
 
 
 def last_warning(item: Object, events: Sequence[Object]) -> str:
-    """The newest Warning event about an object, such as that no runtime of a name is configured.
+    """The newest of events about an object, such as that no runtime of a name is configured.
 
     Events outlive what they are about, so those of an earlier object of the same name are not this one's.
     """
@@ -117,6 +117,11 @@ def last_warning(item: Object, events: Sequence[Object]) -> str:
 def _on_the_way(containers: Sequence[Object]) -> str:
     reasons = [status.get("state", {}).get("waiting", {}).get("reason") for status in containers]
     return next((str(reason) for reason in reasons if reason), "")
+
+
+def restarts(pod: Object) -> int:
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    return sum(int(status.get("restartCount", 0)) for status in statuses)
 
 
 def tolerates(pod_spec: Object, taint: Object) -> bool:

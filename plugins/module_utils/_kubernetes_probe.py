@@ -135,10 +135,16 @@ def _watch(cluster: Kubernetes, probe: Probe, seen: Seen, end: float) -> None:
     seen.node = pod["spec"].get("nodeName", "")
     path = f"/api/v1/namespaces/{probe.namespace}/events"
     if seen.phase != "Succeeded":
-        events = cluster.list(path, fieldSelector="type=Warning")
-        # The claim's first: without its volume the pod cannot start, and says less of it.
+        events = cluster.list(path, fieldSelector=f"involvedObject.name={probe.name}")
+        warnings = [event for event in events if event["type"] == "Warning"]
+        # The claim's first: without its volume the pod cannot start, and says less of it. That nobody makes
+        # the volume is no warning to Kubernetes.
         claim = cluster.find(f"{_claims(probe)}/{probe.name}") if probe.claim is not None else None
-        seen.reason = (claim and last_warning(claim, events)) or trouble(pod, events)
+        waits = claim is not None and claim["status"].get("phase") != "Bound"
+        told = [trouble(pod, warnings)]
+        if claim is not None and waits:
+            told = [last_warning(claim, warnings), *told, last_warning(claim, events)]
+        seen.reason = next(filter(None, told), "")
     if seen.phase in ("Succeeded", "Failed", "Running"):
         seen.output = _log(cluster, f"{_pods(probe)}/{probe.name}/log")
 
