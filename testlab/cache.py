@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +53,17 @@ def _tree(top: Path) -> Iterator[bytes]:
         else:
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             yield f"file {name} {os.access(path, os.X_OK)} {content}\n".encode()
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """An empty directory, gone afterwards. What a killed run left in it goes first, so hold a lock."""
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

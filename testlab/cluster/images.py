@@ -6,7 +6,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from testlab import cache, host
@@ -58,18 +57,17 @@ def key(commands: dict[str, Path], node: str, base: str) -> str:
     return cache.key(*(str(path) for path in commands.values()), node, base, *sources, *ours)
 
 
-def write(engine: Engine, target: Path, commands: dict[str, Path], node: str, base: str) -> None:
-    """All images in one archive. `node` lends busybox and what kube-proxy calls."""
-    with tempfile.TemporaryDirectory(prefix="testlab-", dir=engine.directory) as scratch:
-        made = Path(scratch)
-        with step("images of Kubernetes"):
-            found = [
-                _of_command(made, name, commands[name]) for name in COMMAND_IMAGES if name != "kube-proxy"
-            ]
-            found += [_kube_proxy(engine, made, commands["kube-proxy"], node), _busybox(engine, made, node)]
-        with step("images with Python"):
-            found += _with_python(engine, made, base)
-        archive.write(target, found)
+def write(engine: Engine, made: Path, commands: dict[str, Path], node: str, base: str) -> None:
+    """All images in one archive, all.tar in the directory `made`.
+
+    `node` lends busybox and what kube-proxy calls; `base` is the Debian below those with Python.
+    """
+    with step("kubernetes: its images"):
+        found = [_of_command(made, name, commands[name]) for name in COMMAND_IMAGES if name != "kube-proxy"]
+        found += [_kube_proxy(engine, made, commands["kube-proxy"], node), _busybox(engine, made, node)]
+    with step("kubernetes: images with Python"):
+        found += _with_python(engine, made, base)
+        archive.write(made / "all.tar", found)
 
 
 def _of_command(made: Path, name: str, program: Path) -> Image:

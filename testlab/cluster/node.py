@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from testlab import cache
@@ -19,6 +18,7 @@ PACKAGES = (
     *("busybox-static", "conntrack", "containerd", "containernetworking-plugins", "ethtool", "iptables"),
     *("nftables", "runc", "socat"),
 )
+FILLER = "unfinished-containerd"
 COMMANDS = ("kubeadm", "kubectl", "kubelet")
 # Volumes, since neither overlayfs nor etcd should lie on a container's own overlayfs. They go with the node.
 CONTAINERFILE = """\
@@ -57,22 +57,28 @@ def build(engine: Engine, base: str, archive: Path, commands: dict[str, Path]) -
     programs = [commands[name] for name in COMMANDS]
     key = cache.key(base, archive.name, CONTAINERFILE, *PACKAGES, *map(str, programs), HERE / "rootfs")
     image = f"localhost/testlab-kubernetes-trixie:{key}"
-    if engine.podman("image", "exists", image, check=False).returncode != 0:
-        # On the cache's disk, from which programs are linked instead of copied.
-        with step("kubernetes: node image"), tempfile.TemporaryDirectory(dir=engine.directory) as scratch:
-            context = Path(scratch)
-            (context / "packages").mkdir()
-            for package in stand_ins:
-                shutil.copy(package, context / "packages")
-            shutil.copytree(HERE / "rootfs", context / "rootfs", symlinks=True)
-            (context / "rootfs/usr/bin").mkdir()
-            for program in programs:
-                shutil.copy(program, context / "rootfs/usr/bin")
-            file = context / "Containerfile"
-            file.write_text(CONTAINERFILE.format(base=base, packages=" ".join(PACKAGES)))
-            command = ("build", "--quiet", "--pull-never", "--isolation=chroot", "--network=host")
-            engine.podman(*command, "--file", str(file), "--tag", image, scratch)
+    with cache.lock(engine.directory / "locks/kubernetes"):
+        if engine.podman("image", "exists", image, check=False).returncode != 0:
+            with (
+                step("kubernetes: node image"),
+                cache.unfinished(engine.directory / "unfinished-kubernetes") as context,
+            ):
+                file = _context(context, base, stand_ins, programs)
+                command = ("build", "--quiet", "--pull-never", "--isolation=chroot", "--network=host")
+                engine.podman(*command, "--file", str(file), "--tag", image, str(context))
     return image
+
+
+def _context(context: Path, base: str, packages: list[Path], programs: list[Path]) -> Path:
+    """Lay out what the image is built from: its Containerfile."""
+    shutil.copytree(HERE / "rootfs", context / "rootfs", symlinks=True)
+    for directory, files in {"packages": packages, "rootfs/usr/bin": programs}.items():
+        (context / directory).mkdir()
+        for file in files:
+            shutil.copy(file, context / directory)
+    containerfile = context / "Containerfile"
+    containerfile.write_text(CONTAINERFILE.format(base=base, packages=" ".join(PACKAGES)))
+    return containerfile
 
 
 def store(engine: Engine, commands: dict[str, Path], node: str, base: str) -> Path:
@@ -80,14 +86,16 @@ def store(engine: Engine, commands: dict[str, Path], node: str, base: str) -> Pa
     with cache.lock(engine.directory / "locks/containerd"):
         target = engine.directory / f"containerd-{cache.key(images.key(commands, node, base), FILL)}"
         if not target.exists():
+            # One of a killed run may still be writing.
+            engine.podman("rm", "--force", "--ignore", FILLER)
             part = engine.directory / "unfinished-containerd"
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir()
-            with tempfile.TemporaryDirectory(dir=engine.directory) as scratch:
-                images.write(engine, Path(scratch) / "all.tar", commands, node, base)
+            with cache.unfinished(engine.directory / "unfinished-images") as made:
+                images.write(engine, made, commands, node, base)
                 with step("kubernetes: images unpacked for the nodes"):
-                    volumes = ("--volume", f"{part}:/var/lib/containerd", "--volume", f"{scratch}:/images:ro")
-                    run = ("run", "--rm", "--privileged", "--network=none", *volumes, "--entrypoint=")
-                    engine.podman(*run, node, "sh", "-ec", FILL)
+                    volumes = ("--volume", f"{part}:/var/lib/containerd", "--volume", f"{made}:/images:ro")
+                    run = ("run", "--rm", "--name", FILLER, "--privileged", "--network=none", *volumes)
+                    engine.podman(*run, "--entrypoint=", node, "sh", "-ec", FILL)
             part.rename(target)
     return target

@@ -60,6 +60,17 @@ def test_a_directory_that_is_not_there_counts_as_empty(tmp_path: Path) -> None:
     assert cache.key(tmp_path / "none") == cache.key(tmp_path / "empty")
 
 
+def test_an_unfinished_directory_is_empty_and_does_not_stay(tmp_path: Path) -> None:
+    tree(tmp_path / "part", left="by a run that was killed")
+    with cache.unfinished(tmp_path / "part") as path:
+        assert list(path.iterdir()) == []
+        tree(path, a="1")
+    assert not path.exists()
+    with pytest.raises(TestlabError), cache.unfinished(path):
+        raise TestlabError
+    assert not path.exists()
+
+
 def test_nodes_are_named_with_their_release_and_gpus() -> None:
     assert lab.parse("gpu1=trixie:2") == lab.Wanted("gpu1", "trixie", 2)
     assert lab.parse("n01=bookworm") == lab.Wanted("n01", "bookworm", 0)
