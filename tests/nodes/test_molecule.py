@@ -51,10 +51,6 @@ class TestDriver(Scenario):
     name = "driver"
 
 
-class TestNodes(Scenario):
-    name = "nodes"
-
-
 class TestTestlab(Scenario):
     name = "testlab"
 

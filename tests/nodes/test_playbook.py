@@ -10,6 +10,10 @@ import pytest
 from tests.nodes import labs
 
 GPU_NODES = ("n1", "n2")
+CONTAINER = (
+    "docker run --rm --network=none --runtime=nvidia -e NVIDIA_DRIVER_CAPABILITIES=utility"
+    " -e NVIDIA_VISIBLE_DEVICES=GPUS localhost/testlab:1"
+)
 # Tasks that change something in one of the two only, and why.
 ONLY_PREDICTED = {
     # In place of the tasks that install, whose packages apt cannot look up before the repository is there.
@@ -126,11 +130,15 @@ def test_check_mode_predicts_what_a_run_changes(
     assert {"Install the driver", "Install by apt"} <= done
 
 
-def test_a_run_makes_bare_nodes_usable(lab: labs.Nodes, converged: labs.Run) -> None:
+@pytest.mark.parametrize("name", GPU_NODES)
+def test_a_run_makes_bare_nodes_usable(name: str, lab: labs.Nodes, converged: labs.Run) -> None:
+    """A container gets all GPUs, those that it asks for, or none."""
     assert converged.status == 0, converged.output
-    for name in GPU_NODES:
-        run = "docker run --rm --network=none --runtime=nvidia -e NVIDIA_VISIBLE_DEVICES=all"
-        assert {"nvidia0", "nvidia1"} <= set(lab.sh(name, f"{run} localhost/testlab:1 ls /dev").split())
+    assert len(lab.sh(name, f"{CONTAINER} nvidia-smi --list-gpus".replace("GPUS", "all")).splitlines()) == 2
+    one = set(lab.sh(name, f"{CONTAINER} ls /dev".replace("GPUS", "0")).split())
+    assert {"nvidia0", "nvidia1"} & one == {"nvidia0"}
+    none = lab.sh(name, "docker run --rm --network=none localhost/testlab:1 ls /dev").split()
+    assert not [device for device in none if device.startswith("nvidia")]
 
 
 def test_nodes_are_rebooted_in_batches_and_only_once(
