@@ -129,7 +129,8 @@ class Run:
         release = self.helm.release()
         pins = self._pins(settings, release)
         values = chart_values(settings, pins)
-        self.conceal(secret_texts(values))
+        # What is only announced is no secret, and short of one.
+        self.conceal(secret_texts(values) - {announce(name) for name in pins})
         version = self._version()
         wanted = Wanted(
             declared.release, declared.namespace, version, values, declared.allow, declared.stuck_after

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._errors import PachydermError, first_few, one_line
-from ._kubernetes import Kubernetes
+from ._kubernetes import Kubernetes, KubernetesError
 from ._kubernetes_pods import is_ready, last_warning, trouble, unscheduled
 from ._plan import Outcome
 
@@ -34,6 +34,7 @@ def rollout(client: Kubernetes, namespace: str, seconds: int) -> Outcome:
         # Events say more, and are many: they are asked for once.
         path = f"/api/v1/namespaces/{namespace}/events"
         pods, left = look(client, namespace, client.list(path, fieldSelector="type=Warning"))
+        left += last_words(client, namespace, pods)
     if left and seconds:
         message = f"namespace {namespace}: not ready within {seconds} s: {first_few(left)}"
         raise PachydermError(message, pods=pods, waiting=left)
@@ -53,6 +54,21 @@ def look(
     pods = client.list(f"{core}/pods", labelSelector=_NOT_WORKERS)
     claims = client.list(f"{core}/persistentvolumeclaims")
     return [_shown(pod) for pod in pods], waiting(workloads, pods, claims, events)
+
+
+def last_words(client: Kubernetes, namespace: str, pods: Sequence[Item]) -> list[str]:
+    """What restarted containers wrote last: a pod's status has no more than a number."""
+    said = []
+    for pod in pods:
+        if pod["restarts"] and pod["crashed"]:
+            path = f"/api/v1/namespaces/{namespace}/pods/{pod['name']}/log"
+            try:
+                text = client.text(path, container=pod["crashed"], previous="true", tailLines=1)
+            except KubernetesError:
+                continue  # the node has removed it already
+            if text.strip():
+                said.append(f"pod {pod['name']} wrote last: {one_line(text)}")
+    return said
 
 
 def waiting(
@@ -128,5 +144,6 @@ def _shown(pod: Item) -> dict[str, Any]:
         "phase": status.get("phase"),
         "node": (pod.get("spec") or {}).get("nodeName"),
         "ready": f"{sum(1 for entry in containers if entry.get('ready'))}/{len(containers)}",
+        "crashed": next((entry["name"] for entry in containers if not entry.get("ready")), None),
         "restarts": sum(entry.get("restartCount", 0) for entry in containers),
     }

@@ -33,7 +33,7 @@ def test_auto_takes_what_answers(lab: Lab) -> None:
     """The ingress leads nowhere from here, so it is passed over."""
     told = result(lab.endpoint(test_use=True))
     assert (told["method"], told["port"]) == ("node_port", 31080)
-    assert told["version"].startswith("2.12.0")
+    assert told["version"].startswith("2.12.")
 
 
 def test_what_it_is_told_to_find(lab: Lab) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._errors import PachydermError
 from tests.cluster.clusters import Cluster, until, writes
 from tests.cluster.pachyderm import Lab, changed, failure, installed, result
 
@@ -48,7 +49,7 @@ def test_the_chart_in_its_namespace(lab: Lab, deployed: dict[str, Any]) -> None:
     assert deployed["release"]["revision"] == 1
     assert [pod["ready"] for pod in deployed["pods"]] == ["1/1"]
     # Asked of pachd itself, through what the role found.
-    assert deployed["pachd_version"].startswith("2.12.0")
+    assert deployed["pachd_version"].startswith("2.12.")
     assert deployed["address"].startswith("grpc://")
     assert deployed["images"] == ["localhost/testlab/pachd:2.12.0", "localhost/testlab/worker:2.12.0"]
 
@@ -83,7 +84,6 @@ def test_secrets_reach_no_output(lab: Lab, deployed: dict[str, Any], tmp_path: P
     for arguments in (
         {"values": {"pachd": {"annotations": {"test": "secrets"}}}},
         {"fixture": {"fail": "render"}},
-        {"pachyderm_host_path": "/elsewhere/"},
     ):
         run = lab.play("-vvv", "--diff", "--check", **arguments)  # type: ignore[arg-type]
         assert not [text for text in known if text in run.output]
@@ -102,7 +102,7 @@ def test_trap_an_upgrade_keeps_tokens_and_data(lab: Lab, deployed: dict[str, Any
     assert base64.b64decode(lab.get("secret", "pachyderm-auth")[0]["data"]["root-token"]).decode() == TOKEN
     # The repo of before: declared again, nothing changes.
     again = lab.endpoint(test_use=True)
-    assert result(again)["version"].startswith("2.12.0")
+    assert result(again)["version"].startswith("2.12.")
     assert not [task for task in changed(again) if "repo" in task]
 
 
@@ -113,26 +113,25 @@ def test_the_release_of_before_is_kept_for_a_roll_back(lab: Lab, deployed: dict[
 
 
 @pytest.mark.parametrize(
-    ("variables", "message"),
+    ("settings", "options", "message"),
     [
-        ({"values": {"pachd": {"storage": {"locale": {}}}}}, "the nearest is pachd.storage.local"),
-        ({"pachyderm_chart": "/no/such/chart"}, "/no/such/chart: neither an archive"),
-        ({"pachyderm_version": "2.11.6"}, "pachyderm_version: 2.11.6 is declared"),
-        ({"fixture": {"fail": "render"}}, "the fixture was told to fail"),
-        ({"pachyderm_auth": False}, "stays active in pachd's database"),
-        ({"pachyderm_host_path": "/elsewhere/"}, "pachyderm_host_path differs"),
-        ({"pachyderm_storage_backend": "AMAZON"}, "pachyderm_storage_bucket"),
-        ({"pachyderm_helm_binary": "/no/such/helm"}, "/no/such/helm is no program"),
-        ({"test_kubeconfig": "/no/such/kubeconfig"}, "/no/such/kubeconfig"),
+        ({"values": {"pachd": {"storage": {"locale": {}}}}}, {}, "the nearest is pachd.storage.local"),
+        ({}, {"chart": "/no/such/chart"}, "/no/such/chart: neither an archive"),
+        ({}, {"version": "2.11.6"}, "pachyderm_version: 2.11.6 is declared"),
+        ({"values": {"fixture": {"fail": "render"}}}, {}, "the fixture was told to fail"),
+        ({"auth": False}, {}, "stays active in pachd's database"),
+        ({"host_path": "/elsewhere/"}, {}, "pachyderm_host_path differs"),
+        ({"storage_backend": "AMAZON"}, {}, "pachyderm_storage_bucket"),
+        ({}, {"helm_binary": "/no/such/helm"}, "/no/such/helm is no program"),
+        ({}, {"kubeconfig": "/no/such/kubeconfig"}, "/no/such/kubeconfig"),
     ],
 )
 def test_what_is_refused_touches_nothing(
-    lab: Lab, deployed: dict[str, Any], variables: dict[str, Any], message: str
+    lab: Lab, deployed: dict[str, Any], settings: dict[str, Any], options: dict[str, Any], message: str
 ) -> None:
-    with lab.cluster.audited() as requests:
-        told = failure(lab.play(**variables))
-    assert message in told
-    assert "\n" not in told
+    with lab.cluster.audited() as requests, pytest.raises(PachydermError, match=message) as told:
+        lab.module(settings, **options)
+    assert "\n" not in str(told.value)
     assert writes(requests) == []
 
 
@@ -145,13 +144,13 @@ def test_an_image_that_cannot_be_pulled_is_named(lab: Lab, deployed: dict[str, A
 
 def test_more_gpus_than_there_are(lab: Lab, deployed: dict[str, Any]) -> None:
     told = failure(
-        lab.play(pachyderm_resources={"pachd": {"limits": {"nvidia.com/gpu": 99}}}, pachyderm_wait=10)
+        lab.play(pachyderm_resources={"pachd": {"limits": {"nvidia.com/gpu": 99}}}, pachyderm_wait=4)
     )
     assert "Insufficient nvidia.com/gpu" in told
 
 
 def test_a_container_that_ends_at_once(lab: Lab, deployed: dict[str, Any]) -> None:
-    told = failure(lab.play(fixture={"fail": "crash"}, pachyderm_wait=20))
+    told = failure(lab.play(fixture={"fail": "crash"}, pachyderm_wait=8))
     assert "exited with 3" in told
     result(lab.play())
 
@@ -214,7 +213,7 @@ def test_absent_keeps_data_and_a_new_installation_finds_it(lab: Lab, deployed: d
     assert "keeps volume claim pachyderm-data, secret gpulab-pachyderm" in run.output.replace(
         "\n        ", " "
     )
-    assert lab.get("pods") == []
+    assert lab.get("pods", "--selector", "app=pachd") == []
     assert changed(lab.play(pachyderm_state="absent")) == []
     result(lab.play())
     assert lab.secret() == before

@@ -31,7 +31,7 @@ def workload(
 def pod(*conditions: tuple[str, str, str], claim: str = "", **status: Any) -> dict[str, Any]:
     volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}] if claim else []
     return {
-        "metadata": {"name": "pachd-1", "labels": LABELS},
+        "metadata": {"name": "pachd-1", "uid": "2", "labels": LABELS},
         "spec": {"volumes": volumes},
         "status": {
             "phase": "Pending",
@@ -47,7 +47,11 @@ def container(**state: Any) -> dict[str, Any]:
     return {"containerStatuses": [{"name": "pachd", "ready": False, "state": state}]}
 
 
-CLAIM = {"metadata": {"name": "data"}, "spec": {"storageClassName": "fast"}, "status": {"phase": "Pending"}}
+CLAIM = {
+    "metadata": {"name": "data", "uid": "1"},
+    "spec": {"storageClassName": "fast"},
+    "status": {"phase": "Pending"},
+}
 PULL = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "nosuch:1"'}
 
 
@@ -99,7 +103,7 @@ def test_what_keeps_a_workload(
 
 def test_the_event_of_a_claim_says_more() -> None:
     event = {
-        "involvedObject": {"name": "data"},
+        "involvedObject": {"name": "data", "uid": "1"},
         "reason": "ProvisioningFailed",
         "message": 'storageclass "fast" not found',
     }

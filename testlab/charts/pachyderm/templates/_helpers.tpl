@@ -5,5 +5,4 @@
 {{- define "refuse" -}}
 {{- if eq .Values.deployTarget "" }}{{ fail "deployTarget must be set" }}{{ end -}}
 {{- if eq .Values.fixture.fail "render" }}{{ fail "the fixture was told to fail" }}{{ end -}}
-{{- if .Values.proxy.tls.enabled }}{{ fail "the fixture serves no TLS" }}{{ end -}}
 {{- end -}}
