@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from testlab import cache, host
-from tests.cluster import clusters
+from tests.cluster import clusters, simulated
 
 LAB = "test-cluster"
 
@@ -36,3 +36,11 @@ def cluster() -> Iterator[clusters.Cluster]:
     os.environ["PATH"] = host.path()
     with clusters.running(LAB) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def kwok() -> Iterator[simulated.Simulated]:
+    """A control plane and ten nodes that are only simulated."""
+    os.environ["PATH"] = host.path()
+    with simulated.running("test-kwok", 10) as found:
+        yield found
