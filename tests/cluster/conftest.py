@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One cluster for all tests here, which one worker runs in the order of their files."""
+"""One cluster for all tests here, which one worker runs in the order of their files.
+
+CLUSTER_LAB=simulated takes the one that `make cluster` started, as it is, and leaves it running: for single tests.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from testlab import cache, host
+from testlab.engine import Engine
 from tests.cluster import clusters, simulated
 
 LAB = "test-cluster"
@@ -34,6 +38,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cluster() -> Iterator[clusters.Cluster]:
     """Two bare nodes with Kubernetes on them."""
     os.environ["PATH"] = host.path()
+    if own := os.environ.get("CLUSTER_LAB"):
+        yield clusters.Cluster(Engine(cache.directory()), own)
+        return
     with clusters.running(LAB) as cluster:
         yield cluster
 

@@ -68,7 +68,7 @@ def newest(cluster: Cluster, project: str) -> Callable[[str], pps.JobInfo]:
 def pipeline(project: str, name: str = "count", **changes: Any) -> dict[str, Any]:
     """Counts the lines of each file, one datum a file."""
     return {
-        "pipeline": {"name": name, "project": project},
+        "pipeline": {"name": name, "project": {"name": project}},
         "input": {"pfs": {"repo": "data", "project": project, "glob": "/*"}},
         "transform": {"image": "novella/tensorflow-pachyderm:gputest", **COUNT},
         **changes,
