@@ -98,4 +98,7 @@ def store(engine: Engine, commands: dict[str, Path], node: str, base: str) -> Pa
                     run = ("run", "--rm", "--name", FILLER, "--privileged", "--network=none", *volumes)
                     engine.podman(*run, "--entrypoint=", node, "sh", "-ec", FILL)
             part.rename(target)
+            # Nodes that were made of older ones hold what they use by links of their own.
+            for old in set(engine.directory.glob("containerd-*")) - {target}:
+                shutil.rmtree(old)
     return target
