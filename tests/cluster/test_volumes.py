@@ -30,7 +30,7 @@ def role(cluster: Cluster, *arguments: str, kill_at: str = "", **variables: Any)
 
 def left(cluster: Cluster) -> list[str]:
     """What there is of probes: pods, claims, and volumes of such claims."""
-    volumes = [item for item in cluster.get("pv") if item["spec"]["claimRef"]["name"] == PROBE]
+    volumes = [item for item in cluster.get("pv") if item["spec"].get("claimRef", {}).get("name") == PROBE]
     found = [
         item for kind in ("pods", "pvc") for item in cluster.get(kind) if item["metadata"]["name"] == PROBE
     ]
@@ -95,7 +95,7 @@ def test_a_volume_that_nobody_makes_says_so(cluster: Cluster) -> None:
     deployment = ("--namespace=local-path-storage", "scale", "deployment/local-path-provisioner")
     cluster.kubectl(*deployment, "--replicas=0")
     run = role(
-        cluster, dynamic_volumes_local_path=False, dynamic_volumes_probe="always", dynamic_volumes_wait=5
+        cluster, dynamic_volumes_local_path=False, dynamic_volumes_probe="always", dynamic_volumes_wait=20
     )
     cluster.kubectl(*deployment, "--replicas=1")
     assert "external provisioner 'rancher.io/local-path'" in refused(run)

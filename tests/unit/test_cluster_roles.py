@@ -320,3 +320,73 @@ def test_the_provisioner_knows_its_directory_and_its_own_account() -> None:
     assert yaml.safe_load(by_kind["ConfigMap"]["data"]["helperPod.yaml"])["kind"] == "Pod"
     command = by_kind["Deployment"]["spec"]["template"]["spec"]["containers"][0]["command"]
     assert command[-2:] == ["--service-account-name", by_kind["ServiceAccount"]["metadata"]["name"]]
+
+
+def objections(**variables: Any) -> list[str]:
+    known = {
+        f"__{PLUGIN}_seen": {"plugins": []},
+        f"__{PLUGIN}_chart_answer": {},
+        f"{PLUGIN}_chart_repository": "",
+    }
+    return list(conclude(PLUGIN, f"__{PLUGIN}_objections", **{**known, **variables}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            {"rc": 2, "stdout": "", "stderr": ""},
+            "helm does not run; run the role helm, or name a Helm 3 client",
+        ),
+        ({"rc": 1, "stdout": "", "stderr": "Error:\nno"}, "is no chart that Helm can read: Error: no"),
+        (
+            {"rc": 0, "stdout": "version: 0.17.0\n", "stderr": ""},
+            "is version 0.17.0; set nvidia_device_plugin_version",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_chart(answer: dict[str, Any], words: str) -> None:
+    assert words in objections(**{f"__{PLUGIN}_chart_answer": answer})[0]
+
+
+def test_a_good_chart_is_taken() -> None:
+    said = {"rc": 0, "stdout": "name: nvidia-device-plugin\nversion: 0.18.2\n", "stderr": ""}
+    assert objections(**{f"__{PLUGIN}_chart_answer": said}) == []
+    said = {"rc": 0, "stdout": "v3.21.4+g813176c", "stderr": ""}
+    assert objections(**{f"__{PLUGIN}_chart_answer": said, f"{PLUGIN}_chart_repository": "https://a"}) == []
+
+
+@pytest.mark.parametrize(
+    ("plugin", "refused"),
+    [
+        (
+            {"namespace": "nvidia-device-plugin", "release": "nvidia-device-plugin", "managed_by": "Helm"},
+            False,
+        ),
+        ({"namespace": "nvidia-device-plugin", "release": None, "managed_by": "gpulab.pachyderm"}, False),
+        ({"namespace": "nvidia-device-plugin", "release": "other", "managed_by": "Helm"}, True),
+        ({"namespace": "kube-system", "release": None, "managed_by": None}, True),
+    ],
+)
+def test_whose_plugin_it_is(plugin: dict[str, Any], refused: bool) -> None:
+    found = objections(**{f"__{PLUGIN}_seen": {"plugins": [{**plugin, "name": "p"}]}})
+    assert bool(found) is refused
+
+
+@pytest.mark.parametrize(
+    ("release", "done", "stuck"),
+    [
+        ({}, False, False),
+        ({"status": "deployed", "chart": "nvidia-device-plugin-0.18.2"}, True, False),
+        ({"status": "deployed", "chart": "nvidia-device-plugin-0.17.0"}, False, False),
+        ({"status": "pending-upgrade", "chart": "nvidia-device-plugin-0.18.2"}, False, True),
+        ({"status": "failed", "chart": "nvidia-device-plugin-0.18.2"}, False, True),
+    ],
+)
+def test_whether_the_release_is_as_declared(release: dict[str, Any], done: bool, stuck: bool) -> None:
+    answer = {f"__{PLUGIN}_release_answer": {"status": release and {**release, "values": values()}}}
+    assert conclude(PLUGIN, f"__{PLUGIN}_released", **answer) is done
+    assert conclude(PLUGIN, f"__{PLUGIN}_stuck", **answer) is stuck
+    assert (
+        conclude(PLUGIN, f"__{PLUGIN}_released", **answer, nvidia_device_plugin_priority_class="x") is False
+    )
