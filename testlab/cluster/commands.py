@@ -122,7 +122,8 @@ def _build(directory: Path, commands: list[Command]) -> None:
     part = directory / "unfinished-commands"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    print(f"testlab: building {', '.join(command.name for command in commands)}", flush=True)
+    names = ", ".join(command.name for command in commands)
+    print(f"testlab: building {names} (all of them: ten minutes)", flush=True)
     # Without cgo they run on any node, and in an image that holds nothing else.
     environment = go.environment(CGO_ENABLED="0")
     packages = [command.package for command in commands]

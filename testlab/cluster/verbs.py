@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser, lab_name: Callable[[str], str]) -> None
         return verb
 
     verbs.add_parser(
-        "build", help="make what is missing of commands, images and nodes; the first time 15 minutes"
+        "build", help="make what is missing of commands, images and nodes; the first time ten minutes"
     )
     named(
         verbs.add_parser(
