@@ -60,10 +60,10 @@ def last_words(client: Kubernetes, namespace: str, pods: Sequence[Item]) -> list
     """What restarted containers wrote last: a pod's status has no more than a number."""
     said = []
     for pod in pods:
-        if pod["restarts"] and pod["crashed"]:
+        if pod["restarts"] and pod["not_ready"]:
             path = f"/api/v1/namespaces/{namespace}/pods/{pod['name']}/log"
             try:
-                text = client.text(path, container=pod["crashed"], previous="true", tailLines=1)
+                text = client.text(path, container=pod["not_ready"], previous="true", tailLines=1)
             except KubernetesError:
                 continue  # the node has removed it already
             if text.strip():
@@ -144,6 +144,6 @@ def _shown(pod: Item) -> dict[str, Any]:
         "phase": status.get("phase"),
         "node": (pod.get("spec") or {}).get("nodeName"),
         "ready": f"{sum(1 for entry in containers if entry.get('ready'))}/{len(containers)}",
-        "crashed": next((entry["name"] for entry in containers if not entry.get("ready")), None),
+        "not_ready": next((entry["name"] for entry in containers if not entry.get("ready")), None),
         "restarts": sum(entry.get("restartCount", 0) for entry in containers),
     }

@@ -77,6 +77,9 @@ pods:
       description: How many of its containers are ready.
       type: str
       sample: 1/1
+    not_ready:
+      description: The first of its containers that is not ready. Null if all are.
+      type: str
     restarts:
       description: How many times its containers were restarted.
       type: int

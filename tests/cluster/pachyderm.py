@@ -4,15 +4,22 @@
 from __future__ import annotations
 
 import json
+import select
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart import Declared
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart import Run as ModuleRun
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart_helm import Helm
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart_rollout import rollout
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart_values import merge
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._kubernetes import KUBERNETES_SPEC, Kubernetes
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._plan import Outcome
@@ -31,6 +38,8 @@ PLAIN: dict[str, Any] = {
     "pachyderm_proxy": False,
     "pachyderm_service_type": "NodePort",
     "pachyderm_small_cluster": True,
+    "pachyderm_console": False,
+    "pachyderm_loki": False,
     "pachyderm_wait": 120,
     "pachyderm_resources": {"pachd": {"limits": {"nvidia.com/gpu": None}}},
 }
@@ -61,7 +70,7 @@ class Lab:
         """The role's module alone, in this process: a tenth of a play's time. Raises PachydermError."""
         plain = {key.removeprefix("pachyderm_"): value for key, value in PLAIN.items()}
         plain.pop("wait")
-        values = merge({"fixture": FIXTURE}, settings.pop("values", {}))
+        values = merge({"fixture": FIXTURE}, settings.get("values", {}))
         defaults = {name: spec.get("default") for name, spec in {**ARGUMENTS, **KUBERNETES_SPEC}.items()}
         params = {
             **defaults,
@@ -74,7 +83,15 @@ class Lab:
         }
         declared = Declared.parse(params)
         helm = Helm(declared.helm, params, declared.namespace, declared.release)
-        return ModuleRun(Kubernetes(params), helm, declared, False, lambda texts: None).present()
+        work = ModuleRun(Kubernetes(params), helm, declared, False, lambda texts: None)
+        return work.present() if declared.state == "present" else work.absent()
+
+    def deploy(self, settings: dict[str, Any], wait: int = 120, **options: Any) -> Outcome:
+        """As the role does it: the module, then wait for the pods."""
+        outcome = self.module(settings, **options)
+        params = {**dict.fromkeys(KUBERNETES_SPEC), "kubeconfig": str(self.cluster.kubeconfig)}
+        rollout(Kubernetes(params), self.namespace, wait)
+        return outcome
 
     def endpoint(self, *arguments: str, **variables: Any) -> Run:
         declared = {"test_namespace": self.namespace, **variables}
@@ -117,6 +134,58 @@ def installed(cluster: Cluster, namespace: str) -> Iterator[Lab]:
         cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=60s", check=False)
         cluster.kubectl("delete", "--filename", str(FILES / "volume.yml"), "--timeout=30s", check=False)
         cluster.sh("gpu1", "rm -rf /var/lib/pachyderm-by-hand")
+
+
+@contextmanager
+def cut_off(kubeconfig: Path, target: Path, connections: int) -> Iterator[Path]:
+    """A kubeconfig whose API server is gone after so many connections."""
+    content = yaml.safe_load(kubeconfig.read_text())
+    where = content["clusters"][0]["cluster"]
+    address = urlsplit(where["server"])
+    listener = socket.create_server(("127.0.0.1", 0))
+    content["clusters"][0]["cluster"] = {
+        "server": f"https://127.0.0.1:{listener.getsockname()[1]}",
+        "insecure-skip-tls-verify": True,
+    }
+    target.write_text(yaml.safe_dump(content))
+
+    def carry() -> None:
+        pairs: dict[socket.socket, socket.socket] = {}
+        left = connections
+        while ready := select.select([listener, *pairs], [], [])[0]:
+            for one in ready:
+                if one is listener:
+                    near, _ = listener.accept()
+                    if left == 0:
+                        # All at once, as when a machine goes.
+                        for end in (near, listener, *pairs):
+                            end.close()
+                        return
+                    left -= 1
+                    far = socket.create_connection((address.hostname, address.port))
+                    pairs |= {near: far, far: near}
+                elif one in pairs:
+                    data = b""
+                    with suppress(OSError):
+                        data = one.recv(65536)
+                    if data:
+                        pairs[one].sendall(data)
+                    else:
+                        other = pairs.pop(one)
+                        pairs.pop(other)
+                        one.close()
+                        other.close()
+
+    thread = threading.Thread(target=carry, daemon=True)
+    thread.start()
+    try:
+        yield target
+    finally:
+        with suppress(OSError):
+            # The one that ends it, where the run came to less.
+            for _ in range(connections + 1):
+                socket.create_connection(("127.0.0.1", listener.getsockname()[1])).close()
+        thread.join(10)
 
 
 def result(run: Run) -> dict[str, Any]:
