@@ -226,6 +226,7 @@ def test_an_api_server_that_goes_in_the_middle(
 
 
 def test_absent_keeps_data_and_a_new_installation_finds_it(lab: Lab, deployed: dict[str, Any]) -> None:
+    result(lab.endpoint(test_use=True))
     before = lab.secret()
     with lab.cluster.audited() as requests:
         predicted = lab.play("--check", pachyderm_state="absent")
