@@ -163,6 +163,9 @@ class View:
         if not is_true(node, "Ready"):
             state = condition(node, "Ready")
             return one_line(f"node is NotReady: {state.get('reason', 'unknown')}: {state.get('message', '')}")
+        if pod is None and self.sets:
+            # What is still allocatable is of a plugin that has just gone.
+            return self._unplaced(node)
         if pod is not None and not is_ready(pod):
             why = trouble(pod, self.events) or "no reason is known yet"
             return f"device plugin pod {pod['metadata']['name']} is not ready: {why}"

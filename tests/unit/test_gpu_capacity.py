@@ -137,6 +137,8 @@ def test_a_node_that_lends_its_gpus_is_not_missing() -> None:
             "does not fit the plugin's node aff",
         ),
         ([node(gpus=0), daemon_set()], "the device plugin has no pod here yet"),
+        # Of a plugin that has just gone, kubelet reports the GPUs for some seconds.
+        ([node(gpus=2), daemon_set()], "the device plugin has no pod here yet"),
         (
             [node(), plugin(generation="1"), daemon_set("2")],
             "plugin-gpu1 is not replaced by its new version yet",
