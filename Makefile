@@ -19,7 +19,7 @@ setup: .venv/demo.stamp .lab/data/iris.csv ## Make .venv with what the demo need
 .venv/demo.stamp: requirements/demo.txt requirements/modules.txt requirements/constraints.txt
 	@scripts/setup.sh demo
 
-.venv/test.stamp: requirements/test.txt requirements/demo.txt requirements/modules.txt requirements/constraints.txt
+.venv/test.stamp: $(wildcard requirements/*.txt)
 	@scripts/setup.sh test
 
 .lab/data/iris.csv: | .venv/demo.stamp

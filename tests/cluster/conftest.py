@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One cluster for all tests here, which one worker runs in the order of their files.
 
-CLUSTER_LAB=simulated takes the one that `make cluster` started, as it is, and leaves it running: for single tests.
+CLUSTER_LAB=simulated takes the one that `make cluster` started, as it is, and leaves it running: for single
+tests.
 """
 
 from __future__ import annotations
