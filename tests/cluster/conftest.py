@@ -19,7 +19,7 @@ from tests.cluster import clusters, simulated
 LAB = "test-cluster"
 
 
-# site.yml has to find the nodes bare; those before reset.yml need what it made; the others need a cluster only.
+# site.yml has to find bare nodes; those before reset.yml need what it made; others need a cluster only.
 FIRST = ["test_site", "test_tutorial", "test_device_plugin", "test_volumes", "test_reset"]
 
 
