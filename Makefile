@@ -51,7 +51,7 @@ nodes: .venv/demo.stamp ## Two nodes with systemd and simulated GPUs, to try rol
 nodes-down: ## Take them away
 	@.venv/bin/python -m testlab down --lab nodes
 
-cluster: .venv/demo.stamp ## A real Kubernetes on two nodes with simulated GPUs (needs root; the first time ten minutes)
+cluster: .venv/test.stamp ## A real Kubernetes on two nodes with simulated GPUs (needs root; the first time ten minutes)
 	@.venv/bin/python -m testlab cluster up --lab simulated
 	@echo 'To make it a GPU lab (make cluster-down ends it):'
 	@echo '    .venv/bin/ansible-playbook -i inventories/simulated site.yml'
