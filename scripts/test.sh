@@ -132,7 +132,7 @@ stage_cluster() {
 stage_demo() { check "make demo" demo; }
 
 stages=("$@")
-[ $# -gt 0 ] || stages=(lint unit embedded playbooks nodes demo)
+[ $# -gt 0 ] || stages=(lint unit embedded playbooks nodes cluster demo)
 for number in "${!stages[@]}"; do
     printf '\n=== %d/%d %s\n' $((number + 1)) ${#stages[@]} "${stages[$number]}"
     "stage_${stages[$number]}"
