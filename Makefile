@@ -37,8 +37,8 @@ check: .venv/test.stamp ## Fast checks: linters, types, unit tests
 test: .venv/test.stamp ## All tests
 	@scripts/test.sh
 
-test-cluster: .venv/test.stamp ## The tests on a real Kubernetes with simulated GPUs (part of make test)
-	@scripts/test.sh cluster
+test-cluster: .venv/test.stamp ## All tests on a real Kubernetes with simulated GPUs (make test runs a part of them)
+	@scripts/test.sh cluster_all
 
 nodes: .venv/demo.stamp ## Two nodes with systemd and simulated GPUs, to try roles on (needs root)
 	@.venv/bin/python -m testlab up --lab nodes gpu1=trixie:2 gpu2=bookworm:1

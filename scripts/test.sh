@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # All tests, stage by stage; goes on after a failure and sums up at the end.
-# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes cluster demo (default: all)
+# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes cluster demo (default: these) cluster_all
 # CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs; so does a stage
 # that this machine cannot run, but for those that OPTIONAL_STAGES names.
 set -uo pipefail
@@ -102,6 +102,7 @@ stage_lint() {
 stage_unit() { tests "unit tests" tests/unit tests/meta tests/testlab; }
 stage_embedded() { tests "tests of the embedded pachd" tests/embedded tests/contract; }
 stage_playbooks() { tests "tests of modules, roles and playbooks" tests/playbooks; }
+
 # usable STAGE: whether this machine can run nodes; else the stage is skipped.
 usable() {
     local reason
@@ -121,14 +122,21 @@ stage_nodes() {
     # Each lab is one worker's; three of them keep two cores busy. A line for each test, since some take minutes.
     tests "tests on nodes" tests/nodes -vv -n 3 --dist loadscope --no-loadscope-reorder
 }
-stage_cluster() {
+
+# cluster_tests NAME PATH...: one cluster, so one worker.
+cluster_tests() {
     local before=$failed
     usable cluster || return
     check "simulated cluster: commands, images, nodes" build_cluster
     [ "$failed" = "$before" ] || return
-    # One cluster, so one worker.
-    tests "tests on the simulated cluster" tests/cluster -vv -n 0
+    tests "$@" -vv -n 0
 }
+stage_cluster() {
+    cluster_tests "site.yml, the tutorial and reset.yml on the simulated cluster" \
+        tests/cluster/test_{site,tutorial,reset}.py
+}
+# These, and what each role does with faults: half an hour and more, so not one of the stages of every day.
+stage_cluster_all() { cluster_tests "roles and playbooks on the simulated cluster" tests/cluster; }
 stage_demo() { check "make demo" demo; }
 
 stages=("$@")
