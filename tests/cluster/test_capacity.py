@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The GPUs of 10, 100 and 1,000 nodes: what is asked for, how long it takes, and what it says."""
+"""The GPUs of 10, 100 and 1,000 nodes: what is asked for, and what it says."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIZES = [10, 100, 1000]
 
 
 class Look:
-    """One look at all nodes, which all have to lend their GPUs; its seconds, and what it asked for."""
+    """One look at all nodes, which all have to lend their GPUs, and what it asked for."""
 
     def __init__(self, cluster: Simulated, **given: Any) -> None:
         defaults = {name: option.get("default") for name, option in ARGUMENTS.items()}
@@ -41,9 +41,7 @@ class Look:
             return send(method, path, *rest)
 
         api._send = counted  # type: ignore[method-assign]
-        started = time.monotonic()
         self.values = run_capacity(api, options, False).values
-        self.seconds = time.monotonic() - started
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +53,8 @@ def lab() -> Iterator[Simulated]:
 
 @pytest.fixture(scope="module")
 def looks(lab: Simulated) -> dict[int, Look]:
-    """The quickest of three at each size, as the cluster grows."""
-    quickest = {}
+    """One at each size, as the cluster grows."""
+    looks = {}
     there = SIZES[0]
     for size in SIZES:
         with ThreadPoolExecutor(4) as pool:
@@ -64,8 +62,8 @@ def looks(lab: Simulated) -> dict[int, Look]:
         there = size
         while not ready(lab, size):
             time.sleep(0.5)
-        quickest[size] = min((Look(lab) for _ in range(3)), key=lambda look: look.seconds)
-    return quickest
+        looks[size] = Look(lab)
+    return looks
 
 
 def add(api: Kubernetes, number: int) -> None:
@@ -88,14 +86,6 @@ def test_requests_are_lists_however_many_nodes(looks: dict[int, Look], size: int
     """Three lists, and one page more for each 500 nodes beyond the first."""
     assert len(looks[size].asked) == 3 + max(size // 500 - 1, 0)
     assert not [request for request in looks[size].asked if "/gpu-" in request]
-
-
-def test_a_hundred_times_the_nodes_take_less_than_a_hundred_times_the_time(looks: dict[int, Look]) -> None:
-    ratio = looks[1000].seconds / looks[10].seconds
-    print(
-        f"10: {looks[10].seconds:.3f} s, 100: {looks[100].seconds:.3f} s, 1000: {looks[1000].seconds:.3f} s"
-    )
-    assert ratio < 100
 
 
 def test_pods_hold_gpus_and_wait_for_them(lab: Simulated, looks: dict[int, Look]) -> None:
