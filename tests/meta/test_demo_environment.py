@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `make setup` installs is enough for the demo: ansible-core alone, without the collections of others."""
+"""What `make setup` installs is enough for the demo: ansible-core alone, without collections of others."""
 
 from __future__ import annotations
 
