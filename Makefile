@@ -37,7 +37,7 @@ check: .venv/test.stamp ## Fast checks: linters, types, unit tests
 test: .venv/test.stamp ## All tests
 	@scripts/test.sh
 
-test-cluster: .venv/test.stamp ## All tests on a real Kubernetes with simulated GPUs (make test runs a part of them)
+test-cluster: .venv/test.stamp ## Tests on a real Kubernetes with simulated GPUs; the first time it is built (needs root)
 	@scripts/test.sh cluster_all
 
 nodes: .venv/demo.stamp ## Two nodes with systemd and simulated GPUs, to try roles on (needs root)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # All tests, stage by stage; goes on after a failure and sums up at the end.
-# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes cluster demo (default: these) cluster_all
+# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes demo (default: these), cluster, cluster_all
 # CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs; so does a stage
 # that this machine cannot run, but for those that OPTIONAL_STAGES names.
 set -uo pipefail
@@ -135,12 +135,12 @@ stage_cluster() {
     cluster_tests "site.yml, the tutorial and reset.yml on the simulated cluster" \
         tests/cluster/test_{site,tutorial,reset}.py
 }
-# These, and what each role does with faults: half an hour and more, so not one of the stages of every day.
+# These, and what each role does with faults: half an hour and more.
 stage_cluster_all() { cluster_tests "roles and playbooks on the simulated cluster" tests/cluster; }
 stage_demo() { check "make demo" demo; }
 
 stages=("$@")
-[ $# -gt 0 ] || stages=(lint unit embedded playbooks nodes cluster demo)
+[ $# -gt 0 ] || stages=(lint unit embedded playbooks nodes demo)
 for number in "${!stages[@]}"; do
     printf '\n=== %d/%d %s\n' $((number + 1)) ${#stages[@]} "${stages[$number]}"
     "stage_${stages[$number]}"
