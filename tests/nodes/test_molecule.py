@@ -26,6 +26,8 @@ class Scenario:
             cwd=ROOT,
             env={
                 **os.environ,
+                # It calls Ansible's commands by name.
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "MOLECULE_GLOB": "molecule/*/molecule.yml",
                 "MOLECULE_COMMAND_BORDERS": "0",
                 "NO_COLOR": "1",
