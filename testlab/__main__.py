@@ -49,11 +49,17 @@ def build(engine: Engine) -> tuple[dict[str, str], Path]:
     return image.build(engine), packages.build(engine.directory)
 
 
-def run(options: argparse.Namespace) -> None:
+def usable_engine() -> Engine:
+    """Raises TestlabError where this machine cannot run nodes."""
     engine = Engine(cache.directory())
     if reason := host.refusal(engine.directory):
         raise TestlabError(reason)
     engine.directory.mkdir(parents=True, exist_ok=True)
+    return engine
+
+
+def run(options: argparse.Namespace) -> None:
+    engine = usable_engine()
     match options.verb:
         case "build":
             build(engine)

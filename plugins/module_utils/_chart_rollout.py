@@ -12,7 +12,7 @@ from typing import Any
 
 from ._errors import PachydermError, first_few, one_line
 from ._kubernetes import Kubernetes, KubernetesError
-from ._kubernetes_pods import is_ready, last_warning, trouble, unscheduled
+from ._kubernetes_pods import is_ready, last_warning, restarts, trouble, unscheduled
 from ._plan import Outcome
 
 Item = Mapping[str, Any]
@@ -145,5 +145,5 @@ def _shown(pod: Item) -> dict[str, Any]:
         "node": (pod.get("spec") or {}).get("nodeName"),
         "ready": f"{sum(1 for entry in containers if entry.get('ready'))}/{len(containers)}",
         "not_ready": next((entry["name"] for entry in containers if not entry.get("ready")), None),
-        "restarts": sum(entry.get("restartCount", 0) for entry in containers),
+        "restarts": restarts(pod),
     }

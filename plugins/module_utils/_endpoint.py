@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ._errors import PachydermError
+from ._kubernetes_pods import is_true
 
 Item = Mapping[str, Any]
 
@@ -100,12 +101,9 @@ def _node_port(found: Found) -> Endpoint | str:
 
 
 def _node_address(node: Item, kind: str) -> str:
-    status = node.get("status") or {}
-    ready = any(
-        entry["type"] == "Ready" and entry["status"] == "True" for entry in status.get("conditions") or []
-    )
-    addresses = [entry["address"] for entry in status.get("addresses") or [] if entry["type"] == kind]
-    return addresses[0] if ready and addresses else ""
+    given = node.get("status", {}).get("addresses") or []
+    addresses = [entry["address"] for entry in given if entry["type"] == kind]
+    return addresses[0] if is_true(node, "Ready") and addresses else ""
 
 
 def _load_balancer(found: Found) -> Endpoint | str:

@@ -16,6 +16,7 @@ from ._endpoint import PACHD, PROXY, Endpoint, Found, candidates, pod_port
 from ._endpoint_forward import Forward, Target, ready_pod
 from ._errors import PachydermError
 from ._kubernetes import Kubernetes
+from ._kubernetes_pods import select
 from ._options import ConnectionOptions
 from ._plan import Action, Outcome, Plan
 from ._sdk import sdk
@@ -112,7 +113,7 @@ def _forwarded(client: Kubernetes, params: Mapping[str, Any], found: Found) -> t
     services = found.service(PROXY, PACHD)
     if not services:
         raise PachydermError(f"namespace {namespace} has neither service {PROXY} nor {PACHD}")
-    selector = ",".join(f"{key}={value}" for key, value in sorted(services[0]["spec"]["selector"].items()))
+    selector = select(services[0]["spec"]["selector"])
     pods = client.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)
     labels, port, tls = pod_port(services[0], pods)
     target = Target(namespace, labels, port)

@@ -26,6 +26,8 @@ from typing import Any, NoReturn
 from ._errors import PachydermError
 from ._kubernetes import Kubernetes
 from ._kubernetes_config import api_client
+from ._kubernetes_pods import is_ready
+from ._kubernetes_pods import select as select_by
 
 _BYTES = 64 * 1024
 _TICK = 1.0
@@ -42,7 +44,7 @@ class Target:
 
     @property
     def selector(self) -> str:
-        return ",".join(f"{key}={value}" for key, value in sorted(self.labels.items()))
+        return select_by(self.labels)
 
 
 class Forward:
@@ -171,8 +173,6 @@ def ready_pod(client: Kubernetes, target: Target) -> str:
     """Name of a ready pod. Raises PachydermError."""
     pods = client.list(f"/api/v1/namespaces/{target.namespace}/pods", labelSelector=target.selector)
     for pod in pods:
-        conditions = (pod.get("status") or {}).get("conditions") or []
-        ready = any(entry["type"] == "Ready" and entry["status"] == "True" for entry in conditions)
-        if ready and not pod["metadata"].get("deletionTimestamp"):
+        if is_ready(pod):
             return str(pod["metadata"]["name"])
     raise PachydermError(f"port_forward: no pod {target.selector} of namespace {target.namespace} is ready")

@@ -11,7 +11,7 @@ from typing import Any
 from ._errors import PachydermError, first_few, one_line
 from ._kubernetes import Kubernetes, KubernetesError, UnreachableError
 from ._kubernetes_objects_plan import MANAGER, plan_absent, plan_patched, plan_present, stamped, title
-from ._kubernetes_pods import is_ready, restarts, trouble
+from ._kubernetes_pods import is_ready, restarts, select, trouble
 from ._plan import Outcome, Plan
 
 # Kinds whose pods take time to come, and the fields that count those that have.
@@ -121,7 +121,7 @@ def _rolled_out(cluster: Kubernetes, item: Mapping[str, Any]) -> bool:
 def _why_not(cluster: Kubernetes, item: Mapping[str, Any]) -> str:
     """What its pods say; its own events where it has none, as under a quota."""
     namespace = item["metadata"].get("namespace", "default")
-    labels = ",".join(f"{key}={value}" for key, value in item["spec"]["selector"]["matchLabels"].items())
+    labels = select(item["spec"]["selector"]["matchLabels"])
     pods = cluster.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector=labels)
     events = cluster.list(f"/api/v1/namespaces/{namespace}/events", fieldSelector="type=Warning")
     unready = [pod for pod in pods if not is_ready(pod)]

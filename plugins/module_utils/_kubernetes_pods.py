@@ -135,8 +135,8 @@ def tolerates(pod_spec: Object, taint: Object) -> bool:
 
 
 def select(labels: Mapping[str, str]) -> str:
-    """Labels as a selector."""
-    return ",".join(f"{name}={value}" for name, value in labels.items())
+    """Labels as a selector, sorted: it stands in messages."""
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
 
 
 def matches(labels: Mapping[str, str], selector: str) -> bool:

@@ -17,7 +17,7 @@ from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs
 
 from testlab import __main__ as verbs
-from testlab import cache, host, lab
+from testlab import lab
 from testlab.cluster import cluster as kubernetes
 from testlab.cluster import verbs as cluster_verbs
 from testlab.engine import Engine
@@ -41,7 +41,6 @@ class Request:
     resource: str
     namespace: str
     name: str
-    code: int
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,6 @@ def request(event: dict[str, Any]) -> Request:
         resource,
         target.get("namespace", ""),
         target.get("name", ""),
-        event.get("responseStatus", {}).get("code", 0),
     )
 
 
@@ -134,11 +132,7 @@ def until(truth: Callable[[], bool], what: str, seconds: float = 60) -> None:
 @contextmanager
 def running(name: str) -> Iterator[Cluster]:
     """A cluster of bare nodes, which is taken away in the end."""
-    engine = Engine(cache.directory())
-    if reason := host.refusal(engine.directory):
-        raise cache.TestlabError(reason)
-    engine.directory.mkdir(parents=True, exist_ok=True)
-
+    engine = verbs.usable_engine()
     try:
         kubernetes.up(engine, name, cluster_verbs.build(engine, verbs.build))
         yield Cluster(engine, name)

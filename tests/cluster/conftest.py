@@ -34,10 +34,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _path() -> None:
+    """What Debian keeps in sbin, which an ordinary user's PATH may lack."""
+    os.environ["PATH"] = host.path()
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[clusters.Cluster]:
     """Two bare nodes with Kubernetes on them."""
-    os.environ["PATH"] = host.path()
     if own := os.environ.get("CLUSTER_LAB"):
         yield clusters.Cluster(Engine(cache.directory()), own)
         return
@@ -48,6 +53,5 @@ def cluster() -> Iterator[clusters.Cluster]:
 @pytest.fixture(scope="session")
 def kwok() -> Iterator[simulated.Simulated]:
     """A control plane and ten nodes that are only simulated."""
-    os.environ["PATH"] = host.path()
     with simulated.running("test-kwok", 10) as found:
         yield found

@@ -188,13 +188,6 @@ def cut_off(kubeconfig: Path, target: Path, connections: int) -> Iterator[Path]:
         thread.join(10)
 
 
-def result(run: Run) -> dict[str, Any]:
-    """The fact or the answer that a playbook told."""
-    assert run.status == 0, run.output
-    texts = [event.msg for event in run.events if event.msg.startswith("result=")]
-    return dict(json.loads(texts[-1].removeprefix("result=")))
-
-
 def changed(run: Run) -> list[str]:
     return [event.task for event in run.events if event.changed]
 

@@ -79,7 +79,7 @@ def refused(run: Run) -> str:
 
 
 def result(run: Run) -> dict[str, Any]:
-    """What the role kept for the report."""
+    """The fact that the role kept for the report, or the answer that a playbook told."""
     said = [event.msg for event in done(run).events if event.msg.startswith("result=")]
     values: dict[str, Any] = json.loads(said[-1].removeprefix("result="))
     return values

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.clusters import Cluster, until, writes
-from tests.cluster.pachyderm import Lab, changed, failure, installed, result
+from tests.cluster.pachyderm import Lab, changed, failure, installed
+from tests.cluster.simulated import result
 
 NAMESPACE = "test-endpoint"
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.clusters import Cluster
-from tests.cluster.pachyderm import FILES, Lab, changed, failure, installed, result
+from tests.cluster.pachyderm import FILES, Lab, changed, failure, installed
+from tests.cluster.simulated import result
 
 NAMESPACE = "test-openshift"
 KINDS = FILES / "openshift.yml"

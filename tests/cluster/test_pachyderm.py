@@ -16,7 +16,8 @@ import yaml
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._errors import PachydermError
 from tests.cluster.clusters import Cluster, until, writes
-from tests.cluster.pachyderm import Lab, changed, cut_off, failure, installed, result
+from tests.cluster.pachyderm import Lab, changed, cut_off, failure, installed
+from tests.cluster.simulated import result
 
 NAMESPACE = "test-pachyderm"
 TOKEN = "root-token-of-the-test"

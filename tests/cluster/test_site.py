@@ -15,7 +15,6 @@ from tests.cluster.clusters import SITE, Cluster, Request
 from tests.nodes.labs import Run
 
 RUNS = ["predicted", "first", "second", "checked"]
-# What a bare cluster cannot tell yet: whether the device plugin will come up, and what Pachyderm holds.
 GPUS = "nvidia.com/gpu"
 
 

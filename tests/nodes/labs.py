@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from testlab import __main__ as verbs
-from testlab import cache, host, lab
+from testlab import cache, lab
 from testlab.engine import Engine
 
 HERE = Path(__file__).resolve().parent
@@ -142,10 +142,7 @@ def _prepared(engine: Engine, release: str, image: str, archive: Path) -> str:
 @contextmanager
 def nodes(name: str, *wanted: str) -> Iterator[Nodes]:
     """A lab of prepared nodes (NAME=RELEASE:GPUS), which is taken away in the end."""
-    engine = Engine(cache.directory())
-    if reason := host.refusal(engine.directory):
-        raise cache.TestlabError(reason)
-    engine.directory.mkdir(parents=True, exist_ok=True)
+    engine = verbs.usable_engine()
     images, archive = verbs.build(engine)
     made = prepared(engine, images, archive)
     asked = [lab.parse(text) for text in wanted]
