@@ -172,15 +172,8 @@ def scale_figures(many: labs.Nodes, runs: int) -> None:
         Side(f"{count} nodes, {n} forks, all at once", labs.PLAYBOOK, (*serial("100%"), *forks))
         for n, forks in forked
     ]
-    batches = [
-        Side(f"{count} nodes, {n} forks, default batches", labs.PLAYBOOK, forks) for n, forks in forked
-    ]
-    no_pipelining = Side(
-        f"{count} nodes, 10 forks, all at once, no pipelining",
-        labs.PLAYBOOK,
-        (*all_at_once[1].arguments, "--extra-vars", '{"ansible_pipelining": false}'),
-    )
-    taken = figures(many, [*all_at_once, *batches, no_pipelining], runs)
+    batches = Side(f"{count} nodes, 10 forks, default batches", labs.PLAYBOOK, forked[1][1])
+    taken = figures(many, [*all_at_once, batches], runs)
     print(f"\nWhere the seconds go ({all_at_once[1].what}):\n\n| task | s |\n| --- | ---: |")
     spent = tasks_seconds(taken[all_at_once[1].what][-1].run.output)
     for task, seconds in spent[:TASKS_SHOWN]:

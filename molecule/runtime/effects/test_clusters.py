@@ -10,7 +10,7 @@ import pytest
 from testinfra.host import Host
 
 # Stand-in of both: of their start only that they look for the runtime, take the setting from config.yaml.d,
-# and write the file (k3s, pkg/agent/templates and pkg/agent/containerd).
+# write the file (k3s, pkg/agent/templates and pkg/agent/containerd), and only then tell systemd that they run.
 SERVER = r"""#!/bin/sh -e
 name=@NAME@
 folder=/var/lib/rancher/$name/agent/etc/containerd
@@ -31,11 +31,14 @@ plugin='plugins."io.containerd.grpc.v1.cri".containerd'
     fi
 } > $folder/config.toml
 echo started >> /var/lib/rancher/$name/starts
+systemd-notify --ready
 exec sleep infinity
 """
 UNIT = """[Unit]
 Description=@NAME@ (stand-in)
 [Service]
+Type=notify
+NotifyAccess=all
 ExecStart=/usr/local/bin/@NAME@ server
 """
 # Stand-in of CRI-O's `crio config`, without a daemon.
