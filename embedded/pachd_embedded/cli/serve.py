@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""serve: run the server until a signal ends it. An option here is a field of Settings of the same name."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from .. import PACHYDERM_VERSION
+from ..settings import Settings, StartError
+from .errors import CommandError
+
+
+def add(commands: Any) -> None:
+    parser = commands.add_parser("serve", help="serve until SIGTERM")
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--data-dir", type=Path, required=True, help="everything is kept here; made if missing"
+    )
+    parser.add_argument(
+        "--address", default="127.0.0.1:30650", help="HOST:PORT; port 0 picks a free one (%(default)s)"
+    )
+    parser.add_argument(
+        "--gpus",
+        type=_gpus,
+        default=0,
+        help='GPUs for pipelines: a number of simulated ones, or "auto" for those that nvidia-smi lists'
+        " (%(default)s)",
+    )
+    parser.add_argument(
+        "--image",
+        dest="images",
+        type=_image,
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="a directory that is laid over the root where a pipeline's image is NAME; may be repeated",
+    )
+    parser.add_argument("--journal", type=Path, help="debugging: append one JSON line for each call received")
+    parser.add_argument(
+        "--private-pfs",
+        action="store_true",
+        help="run without isolation, with /pfs in a private directory, where the kernel refuses namespaces",
+    )
+    parser.add_argument(
+        "--insecure",
+        action="store_true",
+        help="listen beyond loopback although anyone there may run commands",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    from ..server import Server
+    from ..store.db import DataDirError
+
+    options.images = dict(options.images)
+    settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
+    # A byte comes for each signal, also when one of gRPC's threads gets it and this one would sleep on.
+    told, tell = socket.socketpair()
+    tell.setblocking(False)
+    signal.set_wakeup_fd(tell.fileno())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    try:
+        server = Server(settings)
+    except (StartError, DataDirError, OSError) as error:
+        raise CommandError(str(error)) from None
+    version = ".".join(map(str, PACHYDERM_VERSION))
+    print(f"pachd-embedded ready address={server.address} version={version} pid={os.getpid()}", flush=True)
+    told.recv(1)
+    server.stop()
+    return 0
+
+
+def _gpus(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'{text!r} is neither a number nor "auto"')
+    return int(text)
+
+
+def _image(text: str) -> tuple[str, Path]:
+    name, equals, directory = text.partition("=")
+    path = Path(directory)
+    if not name or not equals or not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r}: give NAME=DIR, and DIR must be a directory")
+    return name, path.resolve()

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything between a data directory and the wire: storage, PFS, PPS, workers, and their servicers."""
+
+from __future__ import annotations
+
+import uuid
+from types import ModuleType
+
+from pachyderm_sdk.api import admin, auth, pfs, pps, version
+
+from .pfs.service import Pfs
+from .pps.service import Pps
+from .servicers.cluster import AdminServicer, AuthServicer, VersionServicer
+from .servicers.pfs import PfsServicer
+from .servicers.pps import PpsServicer
+from .settings import Settings, StartError
+from .store.db import Database
+from .workers.gpus import GpuPool
+from .workers.process import ProcessWorker
+
+
+class Core:
+    """Has the data directory alone until `close`. Pipelines run between `start` and `stop`.
+
+    `offline`: it is only looked at and will never be started, so nothing that jobs need is asked for.
+    """
+
+    def __init__(self, settings: Settings, offline: bool = False) -> None:
+        worker = ProcessWorker(settings.images, settings.private_pfs, [settings.data_dir])
+        if not offline and (missing := worker.check()):
+            raise StartError(missing)
+        self.db = Database(settings.data_dir)
+        self.pfs = Pfs(self.db, settings.data_dir)
+        self.gpus = GpuPool(settings.gpus)
+        self.pps = Pps(self.db, self.pfs, worker, self.gpus, settings.data_dir)
+
+    def servicers(self) -> tuple[tuple[ModuleType, object], ...]:
+        """Each module of the SDK that has a service, and what serves it. A service is added here."""
+        return (
+            (pfs, PfsServicer(self.pfs)),
+            (pps, PpsServicer(self.pps)),
+            (version, VersionServicer()),
+            (admin, AdminServicer(self._cluster_id(), self.gpus.total)),
+            (auth, AuthServicer()),
+        )
+
+    def start(self) -> None:
+        self.pps.start()
+
+    def stop(self) -> None:
+        """Stop the workers and let waiting calls end; the storage can still be read."""
+        self.pps.stop()
+        self.db.close_waiters()
+
+    def close(self) -> None:
+        self.db.close()
+
+    def _cluster_id(self) -> str:
+        """An id that stays with the data directory, so that clients notice when it is another one."""
+        with self.db.transaction():
+            self.db.execute("INSERT OR IGNORE INTO setting VALUES ('cluster_id', ?)", uuid.uuid4().hex)
+            row = self.db.row("SELECT value FROM setting WHERE name = 'cluster_id'")
+        assert row is not None
+        return str(row["value"])
