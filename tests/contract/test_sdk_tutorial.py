@@ -1,46 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The tutorial with the official SDK alone, as its own examples write it.
-
-Against the embedded pachd; or, with PACHD_ADDRESS=host:port in the environment, against a pachd of yours
-(in a project of its own, which is deleted at the end).
-"""
+"""The tutorial with the official SDK alone, as its own examples write it."""
 
 from __future__ import annotations
 
 import json
-import os
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, pps
 
-from pachd_embedded.server import Server, Settings
-
 STDIN = ["ls /pfs/data > /pfs/out/input-data.txt", "wc -c < /pfs/data/first > /pfs/out/size.txt"]
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[Any]:
-    if address := os.environ.get("PACHD_ADDRESS"):
-        yield Client.from_pachd_address(address)
-        return
-    server = Server(Settings(tmp_path, "127.0.0.1:0", gpus=1))
-    yield Client.from_pachd_address(f"grpc://{server.address}")
-    server.stop()
-
-
-@pytest.fixture
-def project(client: Any) -> Iterator[Any]:
-    project = pfs.Project(name=f"contract-{uuid.uuid4().hex[:12]}")
-    client.pfs.create_project(project=project)
-    yield project
-    client.pps.delete_pipelines(projects=[project], force=True)
-    client.pfs.delete_repos(projects=[project], force=True)
-    client.pfs.delete_project(project=project)
 
 
 def spec(project: Any) -> str:

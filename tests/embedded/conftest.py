@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from typing import Any
 import grpc
 import pytest
 from pachyderm_sdk import Client
-from pachyderm_sdk.api import pfs
 
 from pachd_embedded.server import Server, Settings
+from tests.contract.lab import AnyTextWith, Data
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "embedded"
 # Seconds that a server of its own may take to start or to end, on a busy machine.
@@ -29,98 +28,8 @@ PATIENCE = 30
 
 _numbers = itertools.count()
 
-NewRepo = Callable[[], "Data"]
+NewRepo = Callable[[], Data]
 Refused = Callable[[grpc.StatusCode, str], AbstractContextManager[None]]
-
-
-class Data:
-    """A repo that no other test uses, and what most tests do with one."""
-
-    def __init__(self, client: Client, name: str) -> None:
-        self.api = client.pfs
-        self.name = name
-        self.repo = pfs.Repo.from_uri(name)
-
-    def branch(self, name: str = "master") -> pfs.Branch:
-        return pfs.Branch(repo=self.repo, name=name)
-
-    def commit(self, at: str = "master") -> pfs.Commit:
-        """By id (ancestry included) or, as the SDK does it, by the name of a branch."""
-        return pfs.Commit.from_uri(f"{self.name}@{at}")
-
-    def file(self, path: str, at: str = "master") -> pfs.File:
-        return pfs.File(commit=self.commit(at), path=path)
-
-    def modify(self, changes: Iterable[Any], at: str = "master") -> None:
-        """One ModifyFile stream: (path, bytes) adds, a path alone deletes, a CopyFile copies."""
-
-        def requests() -> Iterator[pfs.ModifyFileRequest]:
-            yield pfs.ModifyFileRequest(set_commit=self.commit(at))
-            for change in changes:
-                if isinstance(change, str):
-                    yield pfs.ModifyFileRequest(delete_file=pfs.DeleteFile(path=change))
-                elif isinstance(change, pfs.CopyFile):
-                    yield pfs.ModifyFileRequest(copy_file=change)
-                else:
-                    add = (
-                        change
-                        if isinstance(change, pfs.AddFile)
-                        else pfs.AddFile(path=change[0], raw=change[1])
-                    )
-                    yield pfs.ModifyFileRequest(add_file=add)
-
-        self.api.modify_file(requests())
-
-    def put(self, files: Mapping[str, bytes], at: str = "master") -> str:
-        """Add files in one stream; the answer is the id of the branch's head."""
-        self.modify(files.items(), at)
-        return str(self.info(at).commit.id)
-
-    def start(self, branch: str = "master") -> str:
-        return str(self.api.start_commit(branch=self.branch(branch)).id)
-
-    def finish(self, at: str = "master", **options: Any) -> pfs.CommitInfo:
-        commit = self.info(at).commit
-        self.api.finish_commit(commit=commit, **options)
-        return self.api.wait_commit(commit)
-
-    def info(self, at: str = "master") -> pfs.CommitInfo:
-        return self.api.inspect_commit(commit=self.commit(at))
-
-    def state(self, at: str = "master") -> str:
-        """How far a commit is: "started", "finishing" or "finished"."""
-        known = self.info(at).to_dict()
-        return next(name for name in ("finished", "finishing", "started") if name in known)
-
-    def head(self, branch: str = "master") -> str:
-        return str(self.api.inspect_branch(branch=self.branch(branch)).head.id)
-
-    def history(self, **options: Any) -> list[str]:
-        return [info.commit.id for info in self.api.list_commit(repo=self.repo, **options)]
-
-    def derive(self, *upstream: Data, branch: str = "master") -> None:
-        """Make this repo's branch depend on the masters of others."""
-        self.api.create_branch(branch=self.branch(branch), provenance=[other.branch() for other in upstream])
-
-    def inspect(self, path: str, at: str = "master") -> pfs.FileInfo:
-        return self.api.inspect_file(file=self.file(path, at))
-
-    def ls(self, path: str = "/", at: str = "master", **options: Any) -> list[str]:
-        return _paths(self.api.list_file(file=self.file(path, at), **options))
-
-    def walk(self, path: str = "/", at: str = "master", **options: Any) -> list[str]:
-        return _paths(self.api.walk_file(file=self.file(path, at), **options))
-
-    def glob(self, pattern: str, at: str = "master", **options: Any) -> list[str]:
-        return _paths(self.api.glob_file(commit=self.commit(at), pattern=pattern, **options))
-
-    def read(self, path: str, at: str = "master", **options: Any) -> bytes:
-        frames = self.api.get_file(file=self.file(path, at), **options)
-        return b"".join(frame.value for frame in frames)
-
-
-def _paths(infos: Iterable[pfs.FileInfo]) -> list[str]:
-    return [info.file.path for info in infos]
 
 
 @pytest.fixture(scope="module")
@@ -199,15 +108,6 @@ def background() -> Callable[..., Future[Any]]:
         return future
 
     return start
-
-
-class AnyTextWith(str):
-    """Equal to each text in which the pattern is found; shows the pattern where it is not."""
-
-    __hash__ = str.__hash__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, str) and re.search(str(self), other) is not None
 
 
 @dataclass

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One suite for any pachd: the embedded one, unless PACHD_ADDRESS=HOST:PORT names another.
+
+PACH_TOKEN and PACHD_CA_CERT (a file) are as for the modules. Each test has a project of its own, which is
+deleted after it; nothing else of that pachd is touched, but by tests marked `cluster_wide` (defaults of the
+cluster, auth, secrets): they run against another pachd only with PACHD_CLUSTER_WIDE=1. Tests marked
+`embedded_only` need what only the embedded pachd has. CONTRACT_ORDER=reverse, or a number as a seed, runs the
+tests in another order.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from pachyderm_sdk import Client
+from pachyderm_sdk.api import pfs
+
+from pachd_embedded.server import Server, Settings
+from pachd_embedded.workers.process import ProcessWorker
+from tests.contract.lab import AnyTextWith, Data, Lab
+
+ADDRESS = os.environ.get("PACHD_ADDRESS", "")
+GPUS = 2
+
+Connect = Callable[..., Client]
+NewRepo = Callable[[], Data]
+Refused = Callable[[grpc.StatusCode, str], AbstractContextManager[None]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "embedded_only: needs what only the embedded pachd has")
+    config.addinivalue_line("markers", "cluster_wide: changes what others who use that pachd would notice")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = os.environ.get("CONTRACT_ORDER", "")
+    if order == "reverse":
+        items.reverse()
+    elif order:
+        random.Random(order).shuffle(items)
+    if not ADDRESS:
+        return
+    cluster_wide = os.environ.get("PACHD_CLUSTER_WIDE") == "1"
+    for item in items:
+        if item.get_closest_marker("embedded_only"):
+            item.add_marker(pytest.mark.skip(reason="only the embedded pachd has this"))
+        if item.get_closest_marker("cluster_wide") and not cluster_wide:
+            item.add_marker(pytest.mark.skip(reason="changes the cluster: PACHD_CLUSTER_WIDE=1 allows it"))
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of the pachd that is tested."""
+    if ADDRESS:
+        yield ADDRESS
+        return
+    # Without namespaces of the kernel there is no isolation, and a pipeline's user code runs all the same.
+    private_pfs = bool(ProcessWorker({}).check())
+    directory = tmp_path_factory.mktemp("pachd")
+    server = Server(Settings(directory, "127.0.0.1:0", gpus=GPUS, private_pfs=private_pfs))
+    yield server.address
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def connect(address: str) -> Connect:
+    """A client of one's own, for tests that set a token or a transaction on it."""
+
+    def to(auth_token: str | None = os.environ.get("PACH_TOKEN"), at: str = address) -> Client:
+        certs = Path(os.environ["PACHD_CA_CERT"]).read_bytes() if os.environ.get("PACHD_CA_CERT") else None
+        host, _, port = at.rpartition("://")[2].rpartition(":")
+        tls = at.startswith(("grpcs://", "https://"))
+        return Client(host, int(port), auth_token=auth_token, root_certs=certs, tls=tls)
+
+    return to
+
+
+@pytest.fixture(scope="session")
+def client(connect: Connect) -> Client:
+    """Shared: tests set nothing on it."""
+    return connect()
+
+
+@pytest.fixture
+def new_project(client: Client) -> Iterator[Callable[[], pfs.Project]]:
+    """Makes projects, which are deleted after the test with all that is in them."""
+    made: list[pfs.Project] = []
+
+    def make() -> pfs.Project:
+        project = pfs.Project(name=f"contract-{uuid.uuid4().hex[:12]}")
+        client.pfs.create_project(project=project)
+        made.append(project)
+        return project
+
+    yield make
+    # A pipeline of one may read from another, so all pipelines go first.
+    client.pps.delete_pipelines(projects=made, force=True)
+    client.pfs.delete_repos(projects=made, force=True)
+    for project in made:
+        client.pfs.delete_project(project=project)
+
+
+@pytest.fixture
+def project(new_project: Callable[[], pfs.Project]) -> pfs.Project:
+    """The test's own."""
+    return new_project()
+
+
+@pytest.fixture
+def lab(client: Client, project: pfs.Project) -> Lab:
+    """Pipelines, repos and jobs of the test's project; pipelines fit on a small node."""
+    small = {"cpu": 0.01, "memory": "64Mi"}
+    return Lab(client, project.name, {"resourceRequests": small, "sidecarResourceRequests": small})
+
+
+@pytest.fixture
+def new_repo(client: Client, lab: Lab) -> NewRepo:
+    return lambda: lab.data(lab.repo())
+
+
+@pytest.fixture
+def data(new_repo: NewRepo) -> Data:
+    """An empty repo of the test's own."""
+    return new_repo()
+
+
+@pytest.fixture
+def refused() -> Refused:
+    """The call within ends with this status, and a text in which the pattern is found."""
+
+    @contextmanager
+    def check(code: grpc.StatusCode, pattern: str = "") -> Iterator[None]:
+        with pytest.raises(grpc.RpcError) as caught:
+            yield
+        assert (caught.value.code(), caught.value.details()) == (code, AnyTextWith(pattern))
+
+    return check
+
+
+@pytest.fixture
+def background() -> Callable[..., Future[Any]]:
+    """Makes a call that waits, in a thread that holds up neither the test nor the end of the tests."""
+
+    def start(call: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(call(*args, **options))
+            except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
+                future.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        return future
+
+    return start
