@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -73,4 +73,16 @@ CREATE TABLE log (
   seq INTEGER PRIMARY KEY, job_seq INTEGER NOT NULL REFERENCES job ON DELETE CASCADE,
   datum TEXT NOT NULL, user INTEGER NOT NULL, time REAL NOT NULL, message TEXT NOT NULL);
 CREATE INDEX log_of_job ON log (job_seq, seq);
+
+-- Auth. Tokens are kept as the hex of their SHA-256, as pachd keeps them. role_resource: what has a role
+-- binding, maybe an empty one ("CLUSTER:", "PROJECT:default", "REPO:default/data"); auth is active while
+-- "CLUSTER:" has one. In group_member an empty name stands for nobody, so that an empty group stays known.
+CREATE TABLE auth_token (hash TEXT PRIMARY KEY, subject TEXT NOT NULL, expires REAL) WITHOUT ROWID;
+CREATE INDEX auth_token_of_subject ON auth_token (subject);
+CREATE TABLE role_resource (resource TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE role_binding (
+  resource TEXT NOT NULL REFERENCES role_resource ON DELETE CASCADE, principal TEXT NOT NULL,
+  role TEXT NOT NULL, PRIMARY KEY (resource, principal, role)) WITHOUT ROWID;
+CREATE TABLE group_member (
+  name TEXT NOT NULL, principal TEXT NOT NULL, PRIMARY KEY (name, principal)) WITHOUT ROWID;
 """
