@@ -101,19 +101,19 @@ class Files:
         `confirm` is called last; when it raises, nothing is written.
         """
         self._lookup.get_repo(ref.repo)
-        writer = self._chunks.writer()
-        steps = list(self._receive(changes, writer))
-        writer.flush()
-        with self._db.transaction():
-            commit, one_shot = self._target(ref)
-            edits = _Edits(self, writer, commit)
-            for step in steps:
-                edits.apply(step)
+        with self._chunks.writer() as writer:
+            steps = list(self._receive(changes, writer))
             writer.flush()
-            self._commits.set_tree(commit.seq, self._trees.apply(commit.tree, edits.for_tree()))
-            if one_shot:
-                self._commits.close(commit, "", "")
-            confirm()
+            with self._db.transaction():
+                commit, one_shot = self._target(ref)
+                edits = _Edits(self, writer, commit)
+                for step in steps:
+                    edits.apply(step)
+                writer.flush()
+                self._commits.set_tree(commit.seq, self._trees.apply(commit.tree, edits.for_tree()))
+                if one_shot:
+                    self._commits.close(commit, "", "")
+                confirm()
 
     def store(self, writer: ChunkWriter, data: Iterable[bytes]) -> list[Chunk]:
         """Write content as chunks; the caller flushes the writer."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..pfs.entries import Chunk
 from ..pfs.service import Pfs
+from ..store.chunks import ChunkWriter
 from ..workers.process import DatumTask, ProcessWorker
 from .datum_io import DatumFileError, collect, lay_out, remove
 from .datums import Datum, datum_env
@@ -68,7 +69,9 @@ class DatumRunner:
                 if datum is None:
                     return
                 try:
-                    self._run_datum(job_run, datum, devices)
+                    # Until the result is kept nothing else refers to the output.
+                    with self._pfs.chunks.writer() as writer:
+                        self._run_datum(job_run, datum, devices, writer)
                 except BaseException:
                     job_run.cancelled.set()  # the job fails, so the other workers need not go on
                     raise
@@ -77,14 +80,16 @@ class DatumRunner:
             for finished in [pool.submit(work, devices) for devices in gpus]:
                 finished.result()
 
-    def _run_datum(self, job_run: JobRun, datum: Datum, devices: tuple[str, ...]) -> None:
+    def _run_datum(
+        self, job_run: JobRun, datum: Datum, devices: tuple[str, ...], writer: ChunkWriter
+    ) -> None:
         """Try the datum as often as datum_tries says, then err_cmd; keep what came of it."""
         request = job_run.pipeline.request
         transform = request.transform
         state, files, seconds, read = DatumState.FAILED, Files(), 0.0, 0
         for _ in range(max(1, request.datum_tries)):
             files = []
-            tried = self._attempt(job_run, datum, devices, transform.cmd, transform.stdin, files)
+            tried = self._attempt(job_run, datum, devices, transform.cmd, transform.stdin, writer, files)
             if job_run.cancelled.is_set():
                 return
             seconds, read = seconds + tried.seconds, tried.read
@@ -93,7 +98,7 @@ class DatumRunner:
                 break
             self._report(job_run, datum, "user code", tried)
         if state is DatumState.FAILED and transform.err_cmd:
-            tried = self._attempt(job_run, datum, devices, transform.err_cmd, transform.err_stdin, [])
+            tried = self._attempt(job_run, datum, devices, transform.err_cmd, transform.err_stdin, writer, [])
             if job_run.cancelled.is_set():
                 return
             if tried.error:
@@ -110,6 +115,7 @@ class DatumRunner:
         devices: tuple[str, ...],
         cmd: list[str],
         stdin: list[str],
+        writer: ChunkWriter,
         files: Files,
     ) -> _Attempt:
         """One run in a directory of its own; its output goes into `files`."""
@@ -135,7 +141,6 @@ class DatumRunner:
             )
             tried.error, tried.seconds = result.error, result.seconds
             if not tried.error:
-                writer = self._pfs.chunks.writer()
                 files += collect(self._pfs, scratch, writer)
                 writer.flush()
         except DatumFileError as error:

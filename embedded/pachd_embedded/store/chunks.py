@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..file_hash import chunk_id
@@ -33,27 +35,45 @@ class ChunkStore:
         shutil.rmtree(self._drafts, ignore_errors=True)
         self._drafts.mkdir()
 
-    def writer(self) -> ChunkWriter:
-        return ChunkWriter(self._db, self._directory, self._drafts)
+    @contextmanager
+    def writer(self) -> Iterator[ChunkWriter]:
+        """What is put stays until the end of the `with`; by then something in the database refers to it."""
+        held = self._db.guard.enter()
+        try:
+            yield ChunkWriter(self._db, self._directory, self._drafts, held)
+        finally:
+            self._db.guard.leave(held)
 
     def get(self, digest: bytes) -> bytes:
+        """The content of a chunk. Raises FileNotFoundError when it is not there."""
         row = self._db.row("SELECT data FROM chunk WHERE id = ?", digest)
-        return bytes(row["data"]) if row else _path(self._directory, digest).read_bytes()
+        return bytes(row["data"]) if row else self.path(digest).read_bytes()
+
+    def path(self, digest: bytes) -> Path:
+        """Where a chunk is that is too large for the database."""
+        return _path(self._directory, digest)
+
+    def large(self) -> Iterator[tuple[bytes, Path]]:
+        """The chunks that are files, as they are found on disk."""
+        for file in self._directory.glob("??/*"):
+            yield bytes.fromhex(file.name), file
 
 
 class ChunkWriter:
     """One client's writes; not thread-safe."""
 
-    def __init__(self, db: Database, directory: Path, drafts: Path) -> None:
+    def __init__(self, db: Database, directory: Path, drafts: Path, held: set[bytes]) -> None:
         self._db = db
         self._directory = directory
         self._drafts = drafts
+        self._held = held
         self._pending: list[tuple[bytes, bytes]] = []
         self._pending_bytes = 0
 
     def put(self, data: bytes) -> bytes:
         """Store `data`; the answer is its id. Durable after `flush`."""
         digest = chunk_id(data)
+        self._db.guard.hold(self._held, digest)
         if len(data) > INLINE_BYTES:
             self._write_file(digest, data)
         else:
@@ -76,11 +96,15 @@ class ChunkWriter:
             return
         target.parent.mkdir(exist_ok=True)
         draft = self._drafts / f"{target.name}.{threading.get_ident()}"
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.rename(target)
+        try:
+            with draft.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(target)
+        except OSError:  # a full disk: what is half there must not take more of it
+            draft.unlink(missing_ok=True)
+            raise
 
 
 def _path(directory: Path, digest: bytes) -> Path:

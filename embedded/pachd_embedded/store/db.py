@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import unavailable
+from .guard import Guard
 from .schema import SCHEMA, SCHEMA_VERSION
 
 T = TypeVar("T")
@@ -48,11 +49,14 @@ class Database:
         self._changed = threading.Condition(threading.RLock())
         self._depth = 0
         self._version = 0
+        self.guard = Guard()
         self.closed = False
         self._prepare(directory)
 
     def _prepare(self, directory: Path) -> None:
         execute = self._connection.execute
+        # Given back to the disk by the garbage collection; has to be said before the first table is made.
+        execute("PRAGMA auto_vacuum = INCREMENTAL")
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = NORMAL")
         execute("PRAGMA foreign_keys = ON")
@@ -79,13 +83,22 @@ class Database:
             except BaseException:
                 self._depth -= 1
                 if self._depth == 0:
-                    self._connection.execute("ROLLBACK")
+                    self._roll_back()
                 raise
             self._depth -= 1
             if self._depth == 0:
-                self._connection.execute("COMMIT")
+                try:
+                    self._connection.execute("COMMIT")
+                except sqlite3.Error:
+                    self._roll_back()
+                    raise
                 self._version += 1
                 self._changed.notify_all()
+
+    def _roll_back(self) -> None:
+        """SQLite has ended the transaction by itself where the disk is full."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     @contextmanager
     def hold(self) -> Iterator[None]:

@@ -91,7 +91,10 @@ class TreeStore:
             yield key, value
 
     def apply(self, root: Root, edits: Mapping[str, Value | None]) -> Root:
-        """A tree with `edits` laid over `root`; the value None removes a key."""
+        """A tree with `edits` laid over `root`; the value None removes a key.
+
+        To be called within the transaction that makes something refer to the new tree.
+        """
         if not edits:
             return root
         refs = self._edit(root, sorted(edits.items()))
@@ -177,6 +180,7 @@ class TreeStore:
     def _store(self, first: str, entries: int, weight: int, content: object) -> _Ref:
         data = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
         digest = hashlib.blake2b(data, digest_size=20).digest()
+        self._db.guard.note(digest)
         self._db.execute("INSERT OR IGNORE INTO node VALUES (?, ?)", digest, data)
         return _Ref(first, digest, entries, weight)
 
