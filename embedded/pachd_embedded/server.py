@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
+from .calls import Calls
 from .core import Core
+from .faults import Faults
 from .journal import Journal
-from .rpc import handler_for
 from .settings import Settings, StartError, is_loopback, split_address
 
 __all__ = ["Server", "Settings", "StartError"]
@@ -33,6 +34,7 @@ class Server:
             )
         self._core = Core(settings)
         self._journal = Journal(settings.journal)
+        self.faults = Faults()
         self._grpc = grpc.server(
             ThreadPoolExecutor(CALL_THREADS, "call"),
             options=[
@@ -41,9 +43,9 @@ class Server:
                 ("grpc.max_send_message_length", MESSAGE_BYTES),
             ],
         )
-        self._grpc.add_generic_rpc_handlers(
-            tuple(handler_for(module, served, self._journal) for module, served in self._core.servicers())
-        )
+        self._calls = Calls(self._journal, self.faults)
+        self._calls.serve(self._core.servicers())
+        self._grpc.add_generic_rpc_handlers((self._calls,))
         try:
             self.port = self._grpc.add_insecure_port(f"{host}:{port}")
         except RuntimeError:
