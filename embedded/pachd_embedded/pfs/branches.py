@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-from ..errors import internal, not_found, unknown
+from ..errors import already_exists, internal, not_found, unknown
 from ..store.db import Database
 from .lookup import Lookup
 from .model import Branch, BranchKey, Commit, CommitRef, Origin, Repo
@@ -19,28 +21,54 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
+@dataclass(slots=True)
+class _OpenSet:
+    """A commit set that is being made: its id, and the branches whose downstream has to follow."""
+
+    id: str
+    changed: list[int] = field(default_factory=list)
+    # By repo, the seq of the commit that branches without another one have as their head.
+    empty: dict[int, int] = field(default_factory=dict)
+
+
 class Branches:
     def __init__(self, db: Database, lookup: Lookup) -> None:
         self._db = db
         self._lookup = lookup
+        # Only touched within a transaction of the database, of which there is one at a time.
+        self._open: _OpenSet | None = None
         # Told of each commit that comes from upstream, within the same transaction: the job engine listens.
         self.on_derived_commit: Callable[[Branch, Commit], None] = lambda _branch, _commit: None
 
-    def create(
-        self, key: BranchKey, head: CommitRef | None, provenance: Sequence[BranchKey], commit_id: str = ""
-    ) -> Branch:
+    @contextmanager
+    def commit_set(self, commit_id: str = "") -> Iterator[None]:
+        """All or nothing, as a transaction of the database; all commits made within share an id.
+
+        At its end what is downstream of the changed branches gets its commits. Within another one it is a
+        part of that. `commit_id` is the id to use, a new one by default.
+        """
+        with self._db.transaction():
+            if self._open is not None:
+                yield
+                return
+            self._open = _OpenSet(commit_id or new_id())
+            try:
+                yield
+                self._propagate(self._open)
+            finally:
+                self._open = None
+
+    def create(self, key: BranchKey, head: CommitRef | None, provenance: Sequence[BranchKey]) -> Branch:
         """Create or change a branch. Missing branches of `provenance` are created empty.
 
         A new branch without a head or provenance gets an empty commit; a change of head or provenance
         makes one commit, with the same id, on this branch (with provenance) and on all downstream.
-        `commit_id` is that id where the caller makes other commits of the same set.
         """
         check_branch_name(key.name)
-        commit_id = commit_id or new_id()
-        with self._db.transaction():
+        with self.commit_set():
             repo = self._lookup.get_repo(key.repo)
             target = self._head(repo, head)
-            upstream = [self._upstream(key, other, commit_id) for other in provenance]
+            upstream = [self._upstream(key, other) for other in provenance]
             branch, existed = self._lookup.find_branch(key), True
             if branch is None:
                 branch, existed = self._insert(repo, key.name), False
@@ -52,17 +80,18 @@ class Branches:
             if target is not None:
                 self.set_head(branch.row_id, target.seq)
             elif upstream and (before != after or not existed):
-                self.add_commit(branch, commit_id, Origin.AUTO, parent=branch.head or None)
+                self.add_commit(branch, Origin.AUTO, parent=branch.head or None)
                 changed = True
             elif not existed:
-                self.add_commit(branch, commit_id, Origin.AUTO, finished=True)
+                self.add_commit(branch, Origin.AUTO, finished=True)
             if changed:
-                self.propagate(commit_id, [branch.row_id])
+                self.mark_changed(branch)
             return self._lookup.branch_by_row(branch.row_id)
 
-    def ensure(self, key: BranchKey, commit_id: str) -> Branch:
-        """The branch; made with an empty finished head when it is not there yet."""
-        return self._lookup.find_branch(key) or self.create(key, None, [], commit_id)
+    def mark_changed(self, branch: Branch) -> None:
+        """What is downstream of the branch gets commits when the commit set ends."""
+        assert self._open is not None, "a branch changes within a commit set"
+        self._open.changed.append(branch.row_id)
 
     def insert_for_commit(self, repo: Repo, name: str) -> Branch:
         """A new branch whose first commit the caller adds in the same transaction."""
@@ -98,10 +127,17 @@ class Branches:
     def set_head(self, branch_id: int, seq: int) -> None:
         self._db.execute("UPDATE branch SET head = ?, updated = ? WHERE id = ?", seq, time.time(), branch_id)
 
+    def give_empty_head(self, branch: Branch) -> None:
+        """A finished commit without files, one for all such branches of a repo."""
+        assert self._open is not None, "commits are made within a commit set"
+        made = self._open.empty.get(branch.repo_id)
+        if made is None:
+            made = self._open.empty[branch.repo_id] = self.add_commit(branch, Origin.AUTO, finished=True).seq
+        self.set_head(branch.row_id, made)
+
     def add_commit(
         self,
         branch: Branch,
-        commit_id: str,
         origin: Origin,
         *,
         description: str = "",
@@ -109,7 +145,9 @@ class Branches:
         finished: bool = False,
     ) -> Commit:
         """A new head for `branch`. Its provenance is the heads of the branch's direct provenance."""
-        now = time.time()
+        assert self._open is not None, "commits are made within a commit set"
+        commit_id, now = self._open.id, time.time()
+        self._refuse_second(branch, commit_id)
         seq = self._db.execute(
             "INSERT INTO pfs_commit (id, repo_id, branch, parent, origin, description, started, finishing,"
             " finished, based) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -128,16 +166,23 @@ class Branches:
             self.on_derived_commit(branch, commit)
         return commit
 
-    def propagate(self, commit_id: str, changed: list[int]) -> None:
-        """Give each branch downstream of `changed` an open commit with the same id (once)."""
+    def _propagate(self, done: _OpenSet) -> None:
+        """Give each branch downstream of the changed ones an open commit of the set (once)."""
         below: list[int] = []
-        for row in changed:
+        for row in done.changed:
             below += [branch for branch in self._lookup.subvenance(row) if branch not in below]
         for row in self._lookup.topological(below):
             branch = self._lookup.branch_by_row(row)
             head = self._lookup.commit_by_seq(branch.head) if branch.head else None
-            if head is None or head.id != commit_id:
-                self.add_commit(branch, commit_id, Origin.AUTO, parent=branch.head or None)
+            if head is None or head.id != done.id:
+                self.add_commit(branch, Origin.AUTO, parent=branch.head or None)
+
+    def _refuse_second(self, branch: Branch, commit_id: str) -> None:
+        if self._lookup.commits("c.repo_id = ? AND c.id = ?", branch.repo_id, commit_id):
+            raise already_exists(
+                f"inconsistent dependencies: cannot create commit from {branch.key.repo}@{commit_id};"
+                f" repo ({branch.key.repo.name}) already has a commit in this transaction"
+            )
 
     def _head(self, repo: Repo, head: CommitRef | None) -> Commit | None:
         if head is None:
@@ -146,12 +191,18 @@ class Branches:
             raise unknown("branch and head commit must belong to the same repo")
         return self._lookup.get_commit(head)
 
-    def _upstream(self, key: BranchKey, other: BranchKey, commit_id: str) -> Branch:
+    def _upstream(self, key: BranchKey, other: BranchKey) -> Branch:
         if other.repo == key.repo:
             raise unknown(f"repo {key.repo} cannot be in the provenance of its own branch")
         if self._lookup.find_repo(other.repo) is None:
             raise not_found(f"repo {other.repo} not found")
-        return self.ensure(other, commit_id)
+        return self._lookup.find_branch(other) or self._with_empty_head(other)
+
+    def _with_empty_head(self, key: BranchKey) -> Branch:
+        check_branch_name(key.name)
+        branch = self._insert(self._lookup.get_repo(key.repo), key.name)
+        self.give_empty_head(branch)
+        return self._lookup.branch_by_row(branch.row_id)
 
     def _refuse_cycle(self, branch: Branch, upstream: list[Branch]) -> None:
         below = set(self._lookup.subvenance(branch.row_id))

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from ..errors import not_found, unknown
 from ..store.db import Database
-from .branches import Branches, new_id
+from .branches import Branches
 from .lookup import Lookup
-from .model import SPEC, Branch, Commit, CommitRef, Origin
+from .model import SPEC, Commit, CommitRef, Origin
 
 
 class CommitSets:
@@ -56,7 +56,7 @@ class CommitSets:
 
     def squash_set(self, commit_id: str) -> None:
         """Delete the commits with this id; their files stay in their children."""
-        with self._db.transaction():
+        with self._branches.commit_set():
             commits = self._deletable_set(commit_id)
             for commit in commits:
                 self._check_childful(commit)
@@ -65,7 +65,7 @@ class CommitSets:
 
     def drop_set(self, commit_id: str) -> None:
         """Delete the commits with this id, their files included: heads go back to their parents."""
-        with self._db.transaction():
+        with self._branches.commit_set():
             commits = self._deletable_set(commit_id)
             for commit in commits:
                 self._check_childless(commit)
@@ -81,7 +81,7 @@ class CommitSets:
     def _delete_with_subvenance(
         self, ref: CommitRef, recursive: bool, verb: str, check: Callable[[Commit], None]
     ) -> None:
-        with self._db.transaction():
+        with self._branches.commit_set():
             first = self._lookup.get_commit(ref)
             commits, queue = [first], [first]
             while queue:
@@ -143,7 +143,4 @@ class CommitSets:
             if commit.parent:
                 self._branches.set_head(row, commit.parent)
             else:
-                self._give_empty_head(self._lookup.branch_by_row(row))
-
-    def _give_empty_head(self, branch: Branch) -> None:
-        self._branches.add_commit(branch, new_id(), Origin.AUTO, finished=True)
+                self._branches.give_empty_head(self._lookup.branch_by_row(row))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from ..errors import not_found, unknown
 from ..store.db import Database
 from ..store.tree import Root, TreeStore
-from .branches import Branches, new_id
+from .branches import Branches
 from .collisions import find_collision
 from .lookup import Lookup
 from .model import BranchKey, Commit, CommitRef, Origin, RepoKey
@@ -26,7 +26,7 @@ class Commits:
 
     def start(self, key: BranchKey, parent: CommitRef | None, description: str) -> Commit:
         """Open a commit on a branch (created if need be) and on everything downstream of it."""
-        with self._db.transaction():
+        with self._branches.commit_set():
             repo = self._lookup.get_repo(key.repo)
             if not key.name:
                 raise unknown("start commit in transaction: branch must be specified")
@@ -40,11 +40,10 @@ class Commits:
                 raise unknown(
                     f"start commit in transaction: create commit: parent commit {found} has not been finished"
                 )
-            commit_id = new_id()
             commit = self._branches.add_commit(
-                branch, commit_id, Origin.USER, description=description, parent=base or None
+                branch, Origin.USER, description=description, parent=base or None
             )
-            self._branches.propagate(commit_id, [branch.row_id])
+            self._branches.mark_changed(branch)
             return self.based(commit)
 
     def finish(self, ref: CommitRef, description: str, error: str, force: bool) -> None:

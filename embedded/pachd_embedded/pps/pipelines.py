@@ -7,7 +7,6 @@ import time
 import uuid
 
 from ..errors import already_exists, invalid_argument, not_found, unimplemented, unknown
-from ..pfs.branches import new_id
 from ..pfs.model import META, SPEC, USER, BranchKey, Origin, RepoKey
 from ..pfs.service import Pfs
 from ..store.db import Database
@@ -47,7 +46,7 @@ class Pipelines:
     def _write(self, spec: EffectiveSpec, update: bool, reprocess: bool) -> None:
         request = with_default_names(spec.request)
         key = PipelineKey(request.pipeline.project.name, request.pipeline.name)
-        with self._db.transaction():
+        with self._pfs.branches.commit_set():
             old = self._records.find_pipeline(key)
             if old is not None and not update:
                 raise already_exists(f'pipeline "{key}" already exists')
@@ -83,13 +82,13 @@ class Pipelines:
         inputs: list[BranchKey],
     ) -> None:
         """A commit to the spec repo, and with it one (and so a job) on the output branch."""
-        commit_id, now = new_id(), time.time()
+        now = time.time()
         spec_key = BranchKey(key.repo(SPEC), "master")
         branch = self._pfs.lookup.find_branch(spec_key)
         if branch is None:
             branch = self._pfs.branches.insert_for_commit(self._pfs.lookup.get_repo(spec_key.repo), "master")
-        self._pfs.branches.add_commit(
-            branch, commit_id, Origin.USER, parent=branch.head or None, finished=True
+        spec_commit = self._pfs.branches.add_commit(
+            branch, Origin.USER, parent=branch.head or None, finished=True
         )
         if old is None:
             row = self._db.execute(
@@ -105,17 +104,17 @@ class Pipelines:
         salt = uuid.uuid4().hex if old is None or reprocess else old.salt
         self._db.execute(
             "INSERT INTO pipeline_version VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            *(row, version, spec.user_json, spec.effective_json, bytes(request), salt, commit_id, now),  # type: ignore[call-overload]
+            *(row, version, spec.user_json, spec.effective_json, bytes(request), salt, spec_commit.id, now),  # type: ignore[call-overload]
         )
         pipeline = self._records.get_pipeline(key)
         if not pipeline.stopped:
-            self._connect(pipeline, commit_id, [*inputs, spec_key])
-            self._pfs.branches.propagate(commit_id, [branch.row_id])
+            self._connect(pipeline, [*inputs, spec_key])
+            self._pfs.branches.mark_changed(branch)
 
-    def _connect(self, pipeline: Pipeline, commit_id: str, provenance: list[BranchKey]) -> None:
-        self._pfs.branches.create(pipeline.output, None, provenance, commit_id)
+    def _connect(self, pipeline: Pipeline, provenance: list[BranchKey]) -> None:
+        self._pfs.branches.create(pipeline.output, None, provenance)
         meta = BranchKey(pipeline.key.repo(META), pipeline.output.name)
-        self._pfs.branches.create(meta, None, provenance, commit_id)
+        self._pfs.branches.create(meta, None, provenance)
 
     def set_state(self, row_id: int, state: PipelineState, reason: str) -> None:
         self._db.execute("UPDATE pipeline SET state = ?, reason = ? WHERE id = ?", int(state), reason, row_id)
@@ -137,14 +136,14 @@ class Pipelines:
 
     def start(self, key: PipelineKey) -> None:
         """Run again: always one new job, which does what came meanwhile."""
-        with self._db.transaction():
+        with self._pfs.branches.commit_set():
             pipeline = self._records.get_pipeline(key)
             if not pipeline.stopped:
                 return
             self._db.execute("UPDATE pipeline SET stopped = 0 WHERE id = ?", pipeline.row_id)
             self.set_state(pipeline.row_id, PipelineState.STARTING, "")
             spec_key = BranchKey(key.repo(SPEC), "master")
-            self._connect(pipeline, new_id(), [*_input_branches(pipeline.request), spec_key])
+            self._connect(pipeline, [*_input_branches(pipeline.request), spec_key])
 
     def delete(self, key: PipelineKey, *, force: bool, keep_repo: bool, must_exist: bool) -> bool:
         with self._db.transaction():
