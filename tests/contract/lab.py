@@ -81,14 +81,12 @@ class Data:
         self.api.modify_file(requests())
 
     def put(self, files: Mapping[str, bytes], at: str = "master") -> str:
-        """Add files in one stream; the answer is the id of the branch's head."""
+        """Add files in one stream; the answer is the id of the branch's head, by now finished unless open."""
         self.modify(files.items(), at)
-        return str(self.info(at).commit.id)
-
-    def commit_files(self, files: Mapping[str, bytes], at: str = "master") -> str:
-        """As `put` into a branch whose head is finished, then wait until its commit is finished too."""
-        self.modify(files.items(), at)
-        return str(self.api.wait_commit(self.commit(at)).commit.id)
+        info = self.info(at)
+        if "finishing" in info.to_dict():
+            self.api.wait_commit(info.commit)
+        return str(info.commit.id)
 
     def start(self, branch: str = "master") -> str:
         return str(self.api.start_commit(branch=self.branch(branch)).id)
@@ -100,10 +98,6 @@ class Data:
 
     def info(self, at: str = "master") -> pfs.CommitInfo:
         return self.api.inspect_commit(commit=self.commit(at))
-
-    def finished(self, at: str = "master") -> pfs.CommitInfo:
-        """The commit once it is finished, which on a real pachd takes a moment."""
-        return self.api.wait_commit(self.commit(at))
 
     def state(self, at: str = "master") -> str:
         """How far a commit is: "started", "finishing" or "finished"."""

@@ -165,14 +165,12 @@ def test_a_listing_shows_what_inspect_does(tree: Any) -> None:
 
 
 def test_missing_paths(tree: Any, refused: Any) -> None:
-    at_branch = f"^file /nope not found in repo default/{tree.name} at commit $"
+    at_branch = f"^file /nope not found in repo {tree.name} at commit $"
     for read in (tree.inspect, tree.read):
         with refused(StatusCode.NOT_FOUND, at_branch):
             read("/nope")
     commit = tree.head()
-    with refused(
-        StatusCode.NOT_FOUND, f"^file nope not found in repo default/{tree.name} at commit {commit}$"
-    ):
+    with refused(StatusCode.NOT_FOUND, f"^file nope not found in repo {tree.name} at commit {commit}$"):
         tree.inspect("nope", commit)
     with refused(StatusCode.NOT_FOUND, rf"^commit/{commit} does not contain item: \(/nope\)$"):
         tree.walk("/nope")

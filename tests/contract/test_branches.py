@@ -14,7 +14,7 @@ MISSING = "0123456789ab4cdef0123456789abcde"
 
 
 def names(branches: Any) -> list[str]:
-    return [f"{branch.repo.name}@{branch.name}" for branch in branches]
+    return [f"{branch.repo.as_uri()}@{branch.name}" for branch in branches]
 
 
 # Create
@@ -149,7 +149,7 @@ def test_a_missing_branch_upstream_is_created_but_not_a_repo(
 
 def test_provenance_that_is_refused(client: Client, new_repo: Any, refused: Any) -> None:
     a, b = new_repo(), new_repo()
-    text = f"repo default/{a.name} cannot be in the provenance of its own branch"
+    text = f"repo {a.name} cannot be in the provenance of its own branch"
     with refused(StatusCode.UNKNOWN, text):
         client.pfs.create_branch(branch=a.branch(), provenance=[a.branch("other")])
     b.derive(a)
@@ -187,7 +187,7 @@ def test_a_derived_branch_starts_no_commits_of_its_own(new_repo: Any, refused: A
     up, down = new_repo(), new_repo()
     down.derive(up)
     down.finish()
-    text = f"cannot start a commit on an output branch: default/{down.name}@master"
+    text = f"cannot start a commit on an output branch: {down.name}@master"
     with refused(StatusCode.UNKNOWN, text):
         down.start()
     with refused(StatusCode.UNKNOWN, text):
@@ -200,7 +200,7 @@ def test_a_derived_commit_is_not_read_before_its_base_is_finished(new_repo: Any,
     down.derive(up)
     first = down.head()
     second = up.put({"/a": b"1"})
-    text = f"base commit default/{down.name}@{first} for commit default/{down.name}@{second} unfinished"
+    text = f"base commit {down.name}@{first} for commit {down.name}@{second} unfinished"
     with refused(StatusCode.UNKNOWN, text):
         down.ls()
     with refused(StatusCode.UNKNOWN, text):
@@ -222,32 +222,10 @@ def test_a_deleted_branch_leaves_its_commits(client: Client, data: Any) -> None:
 def test_a_branch_in_provenance_is_deleted_by_force_only(client: Client, new_repo: Any, refused: Any) -> None:
     a, b, down = new_repo(), new_repo(), new_repo()
     down.derive(a, b)
-    text = rf"cannot be deleted because it's in the direct provenance of \[default/{down.name}@master\]"
+    text = rf"cannot be deleted because it's in the direct provenance of \[{down.name}@master\]"
     with refused(StatusCode.UNKNOWN, text):
         client.pfs.delete_branch(branch=a.branch())
     client.pfs.delete_branch(branch=a.branch(), force=True)
     assert names(client.pfs.inspect_branch(branch=down.branch()).provenance) == [f"{b.name}@master"]
     client.pfs.delete_branch(branch=b.branch(), force=True)
     assert client.pfs.inspect_branch(branch=down.branch()).provenance == []
-
-
-# Branches of pipelines, here made by hand
-
-
-@pytest.fixture
-def output(client: Client, new_repo: Any) -> Any:
-    """A repo as a pipeline's output: its branch depends on an input and on its own spec repo."""
-    up, out = new_repo(), new_repo()
-    client.pfs.create_repo(repo=pfs.Repo(name=out.name, type="spec"))
-    spec = pfs.Branch(repo=pfs.Repo(name=out.name, type="spec"), name="master")
-    client.pfs.create_branch(branch=out.branch(), provenance=[spec, up.branch()])
-    return out
-
-
-def test_a_pipelines_output_commit_is_finished_by_force_only(output: Any, refused: Any) -> None:
-    text = "^cannot finish a pipeline output or meta commit, use 'stop job' instead$"
-    with refused(StatusCode.UNKNOWN, text):
-        output.finish()
-    output.put({"/a": b"1"})
-    output.finish(force=True)
-    assert output.ls() == ["/a"]

@@ -14,7 +14,7 @@ MISSING = "0123456789ab4cdef0123456789abcde"
 
 
 def ids(infos: Any) -> list[tuple[str, str]]:
-    return [(info.commit.repo.name, info.commit.id) for info in infos]
+    return [(info.commit.repo.as_uri(), info.commit.id) for info in infos]
 
 
 # Sets
@@ -37,7 +37,7 @@ def test_a_set_comes_after_the_commits_that_it_depends_on(client: Client, new_re
     # No alias commit is made in b: the derived commit names the one that b had.
     assert b.history() == [old]
     assert {c.id for c in down.info(commit).direct_provenance} == {old, commit}
-    assert [c.repo.name for c in b.info().direct_subvenance] == [down.name, down.name]
+    assert [c.repo.as_uri() for c in b.info().direct_subvenance] == [down.name, down.name]
     found = ids(client.pfs.inspect_commit_set(commit_set=pfs.CommitSet(id=commit)))
     assert sorted(found[:2]) == sorted([(b.name, old), (a.name, commit)])
     assert found[2:] == [(down.name, commit)]
@@ -64,8 +64,8 @@ def test_sets_are_listed_newest_first(client: Client, new_repo: Any) -> None:
     up, down = new_repo(), new_repo()
     down.derive(up)
     commits = [up.put({f"/{n}": b"1"}) for n in range(2)]
-    sets = list(client.pfs.list_commit_set())
-    assert [found.commit_set.id for found in sets[:2]] == commits[::-1]
+    sets = list(client.pfs.list_commit_set(project=up.repo.project))
+    assert [found.commit_set.id for found in sets] == [*commits[::-1], down.history(reverse=True)[0]]
     assert ids(sets[0].commits) == [(up.name, commits[1]), (down.name, commits[1])]
     assert list(client.pfs.list_commit_set(project=pfs.Project(name="nope"))) == []
 
@@ -102,7 +102,7 @@ def test_the_head_is_not_squashed(client: Client, data: Any, refused: Any) -> No
     head = data.put({"/a": b"1"})
     text = (
         "cannot squash a commit that has no children as that would cause data loss,"
-        f" use the drop operation instead: default/{data.name}@{head}"
+        f" use the drop operation instead: {data.name}@{head}"
     )
     with refused(StatusCode.UNKNOWN, text):
         client.pfs.squash_commit_set(commit_set=pfs.CommitSet(id=head))
@@ -127,7 +127,7 @@ def test_drop_takes_the_files_along(client: Client, data: Any) -> None:
 def test_a_commit_with_children_is_not_dropped(client: Client, data: Any, refused: Any) -> None:
     first = data.put({"/a": b"1"})
     data.put({"/b": b"1"})
-    text = f"cannot drop a commit that has children: default/{data.name}@{first}"
+    text = f"cannot drop a commit that has children: {data.name}@{first}"
     with refused(StatusCode.UNKNOWN, text):
         client.pfs.drop_commit_set(commit_set=pfs.CommitSet(id=first))
     with refused(StatusCode.UNKNOWN, text):

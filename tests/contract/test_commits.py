@@ -68,7 +68,7 @@ def test_start_without_a_branch_or_repo(client: Client, data: Any, refused: Any)
 
 def test_what_a_finished_commit_refuses(data: Any, refused: Any) -> None:
     commit = data.put({"/a": b"1"})
-    text = f"^commit default/{data.name}@{commit} has already finished$"
+    text = f"^commit {data.name}@{commit} has already finished$"
     with refused(StatusCode.UNKNOWN, text):
         data.api.finish_commit(commit=data.commit(commit))
     with refused(StatusCode.UNKNOWN, text):
