@@ -56,10 +56,11 @@ class Forward:
     def port(self) -> int | None:
         """Where it listens, None if it does not run. Its life begins anew."""
         with self._file() as file:
-            if _take(file):
-                return None
             end = time.monotonic() + _PATIENCE
             while time.monotonic() < end:
+                if _take(file):
+                    self._remove(file)
+                    return None
                 # Another one that is just being started has not written it yet.
                 with contextlib.suppress(ValueError, KeyError, OSError):
                     port = int(json.loads(self.path.read_text(encoding="utf-8"))["port"])
@@ -74,14 +75,14 @@ class Forward:
         for library in ("kubernetes.stream", "kubernetes.client"):
             importlib.import_module(library)
         with self._file() as file, socket.socket() as listener:
-            if not _take(file):
+            if not _take(file) or not self._is(file):
                 running = self.port()
-                assert running is not None  # the lock is held
-                return running
+                return self.start(params, target, port, lifetime) if running is None else running
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind(("127.0.0.1", port))
             except OSError as error:
+                self._remove(file)
                 raise PachydermError(
                     f"port: {port} of 127.0.0.1: {error.strerror}; 0 takes a free one"
                 ) from error
@@ -99,17 +100,17 @@ class Forward:
     def stop(self) -> bool:
         """Ends it; whether it ran."""
         with self._file() as file:
-            if _take(file):
-                return False
-            with contextlib.suppress(ValueError, KeyError, ProcessLookupError):
-                os.kill(int(json.loads(self.path.read_text(encoding="utf-8"))["pid"]), signal.SIGTERM)
-            end = time.monotonic() + _PATIENCE
-            while not _take(file):
-                if time.monotonic() > end:
-                    raise PachydermError(f"port_forward: the process of {self.path} does not end")
-                time.sleep(0.02)
-        self.path.unlink(missing_ok=True)
-        return True
+            running = not _take(file)
+            if running:
+                with contextlib.suppress(ValueError, KeyError, OSError):
+                    os.kill(int(json.loads(self.path.read_text(encoding="utf-8"))["pid"]), signal.SIGTERM)
+                end = time.monotonic() + _PATIENCE
+                while not _take(file):
+                    if time.monotonic() > end:
+                        raise PachydermError(f"port_forward: the process of {self.path} does not end")
+                    time.sleep(0.02)
+            self._remove(file)
+        return running
 
     @contextlib.contextmanager
     def _file(self) -> Iterator[Any]:
@@ -117,6 +118,17 @@ class Forward:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+", encoding="utf-8") as file:
             yield file
+
+    def _is(self, file: Any) -> bool:
+        """Whether this is the file at `path` still. Only who has its lock removes it."""
+        with contextlib.suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(file.fileno()), self.path.stat())
+        return False
+
+    def _remove(self, file: Any) -> None:
+        """Takes away the file of one that does not run; its lock is held."""
+        if self._is(file):
+            self.path.unlink()
 
 
 def _take(file: Any) -> bool:
@@ -143,6 +155,7 @@ def _serve(
             if select.select([listener], [], [], _TICK)[0]:
                 connection, _ = listener.accept()
                 threading.Thread(target=_carry, args=(params, target, connection), daemon=True).start()
+        path.unlink()
     finally:
         os._exit(0)
 
