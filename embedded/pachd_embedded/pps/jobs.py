@@ -98,7 +98,7 @@ class Jobs:
 
     def kill(self, job: Job, reason: str) -> None:
         self.end(job, JobState.KILLED, reason or STOPPED_REASON)
-        self.cancel(job.seq)
+        self._db.on_commit(lambda: self.cancel(job.seq))
 
     def cancel(self, seq: int) -> None:
         """End the processes of a job that runs; what it is in the database stays."""

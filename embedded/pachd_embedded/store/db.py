@@ -27,6 +27,10 @@ class DataDirError(Exception):
     """The data directory cannot be used; the text names it and says why."""
 
 
+class _DryRun(Exception):
+    """Ends a transaction of which nothing is to stay."""
+
+
 class Database:
     """Opens (and creates) `directory`/pachd.sqlite. Thread-safe."""
 
@@ -48,6 +52,7 @@ class Database:
         self._connection.row_factory = sqlite3.Row
         self._changed = threading.Condition(threading.RLock())
         self._depth = 0
+        self._after_commit: list[Callable[[], None]] = []
         self._version = 0
         self.guard = Guard()
         self.closed = False
@@ -94,9 +99,28 @@ class Database:
                     raise
                 self._version += 1
                 self._changed.notify_all()
+                done, self._after_commit = self._after_commit, []
+                for call in done:
+                    call()
+
+    @contextmanager
+    def dry_run(self) -> Iterator[None]:
+        """As `transaction`, but at its end everything is as it was before."""
+        try:
+            with self.transaction():
+                yield
+                raise _DryRun
+        except _DryRun:
+            pass
+
+    def on_commit(self, call: Callable[[], None]) -> None:
+        """`call` once the transaction is done; it is not called where nothing of the transaction stays."""
+        with self.transaction():
+            self._after_commit.append(call)
 
     def _roll_back(self) -> None:
         """SQLite has ended the transaction by itself where the disk is full."""
+        self._after_commit = []
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
 

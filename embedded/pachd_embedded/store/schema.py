@@ -14,14 +14,16 @@ CREATE TABLE node (id BLOB PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE project (
   id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, description TEXT NOT NULL, created REAL NOT NULL,
-  defaults TEXT NOT NULL DEFAULT '{}');
+  defaults TEXT NOT NULL DEFAULT '{}', metadata TEXT NOT NULL DEFAULT '{}');
 CREATE TABLE repo (
   id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL REFERENCES project, name TEXT NOT NULL,
   type TEXT NOT NULL, description TEXT NOT NULL, created REAL NOT NULL,
+  metadata TEXT NOT NULL DEFAULT '{}',
   UNIQUE (project_id, name, type));
 CREATE TABLE branch (
   id INTEGER PRIMARY KEY, repo_id INTEGER NOT NULL REFERENCES repo ON DELETE CASCADE, name TEXT NOT NULL,
-  head INTEGER, created REAL NOT NULL, updated REAL NOT NULL, UNIQUE (repo_id, name));
+  head INTEGER, created REAL NOT NULL, updated REAL NOT NULL,
+  metadata TEXT NOT NULL DEFAULT '{}', UNIQUE (repo_id, name));
 CREATE TABLE branch_provenance (
   branch_id INTEGER NOT NULL REFERENCES branch ON DELETE CASCADE,
   upstream_id INTEGER NOT NULL REFERENCES branch ON DELETE CASCADE, position INTEGER NOT NULL,
@@ -35,7 +37,8 @@ CREATE TABLE pfs_commit (
   branch TEXT NOT NULL, parent INTEGER, origin INTEGER NOT NULL, description TEXT NOT NULL,
   started REAL NOT NULL, finishing REAL, finished REAL,
   error TEXT NOT NULL DEFAULT '', invalid TEXT NOT NULL DEFAULT '',
-  based INTEGER NOT NULL DEFAULT 0, tree BLOB, UNIQUE (id, repo_id));
+  based INTEGER NOT NULL DEFAULT 0, tree BLOB,
+  metadata TEXT NOT NULL DEFAULT '{}', UNIQUE (id, repo_id));
 CREATE INDEX commit_of_repo ON pfs_commit (repo_id, seq);
 CREATE INDEX commit_children ON pfs_commit (parent);
 CREATE INDEX commit_unfinished ON pfs_commit (seq) WHERE finished IS NULL;
@@ -44,10 +47,17 @@ CREATE TABLE commit_provenance (
   PRIMARY KEY (seq, upstream)) WITHOUT ROWID;
 CREATE INDEX commit_subvenance ON commit_provenance (upstream);
 
+-- Two trees: additive as a commit's, deletive with the same keys, of what goes before something is added.
+CREATE TABLE file_set (
+  token TEXT PRIMARY KEY, additive BLOB, deletive BLOB, expires REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX file_set_expiry ON file_set (expires);
+-- Requests of a transaction that is not finished: a serialized transaction_v2.TransactionInfo.
+CREATE TABLE open_transaction (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, info BLOB NOT NULL);
+
 CREATE TABLE pipeline (
   id INTEGER PRIMARY KEY, project TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
   stopped INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL, reason TEXT NOT NULL DEFAULT '',
-  created REAL NOT NULL, UNIQUE (project, name));
+  created REAL NOT NULL, metadata TEXT NOT NULL DEFAULT '{}', UNIQUE (project, name));
 CREATE TABLE pipeline_version (
   pipeline_id INTEGER NOT NULL REFERENCES pipeline ON DELETE CASCADE, version INTEGER NOT NULL,
   user_json TEXT NOT NULL, effective_json TEXT NOT NULL, request BLOB NOT NULL,
