@@ -6,14 +6,20 @@ from __future__ import annotations
 import uuid
 from types import ModuleType
 
-from pachyderm_sdk.api import admin, auth, pfs, pps, version
+from pachyderm_sdk.api import admin, auth, enterprise, pfs, pps, version
+from pachyderm_sdk.api import license as license_api
 
+from .auth.guard import Guard
+from .auth.service import Auth
+from .credentials import root_token
 from .pfs.service import Pfs
+from .pps.access import PipelineAccess
 from .pps.service import Pps
-from .servicers.cluster import AdminServicer, AuthServicer, VersionServicer
+from .servicers.auth import AuthServicer, PfsAuthServicer, PpsAuthServicer
+from .servicers.cluster import AdminServicer, DeprecatedServicer, LicenseServicer, VersionServicer
 from .servicers.pfs import PfsServicer
 from .servicers.pps import PpsServicer
-from .settings import Settings, StartError
+from .settings import Settings, StartError, is_loopback, split_address
 from .store.db import Database
 from .workers.gpus import GpuPool
 from .workers.process import ProcessWorker
@@ -33,16 +39,29 @@ class Core:
         self.pfs = Pfs(self.db, settings.data_dir)
         self.gpus = GpuPool(settings.gpus)
         self.pps = Pps(self.db, self.pfs, worker, self.gpus, settings.data_dir)
+        token = "" if offline else root_token(settings)
+        exposed = not settings.insecure and not is_loopback(split_address(settings.address)[0])
+        self.auth = Auth(self.db, pinned=bool(token), required=exposed)
+        if token:
+            with self.db.transaction():
+                self.auth.start_with(token)
+                PipelineAccess(self.db, self.pps.records).activate()
 
     def servicers(self) -> tuple[tuple[ModuleType, object], ...]:
         """Each module of the SDK that has a service, and what serves it. A service is added here."""
-        return (
+        servicers = (
             (pfs, PfsServicer(self.pfs)),
+            (pfs, PfsAuthServicer(self.auth)),
             (pps, PpsServicer(self.pps)),
+            (pps, PpsAuthServicer(PipelineAccess(self.db, self.pps.records))),
             (version, VersionServicer()),
             (admin, AdminServicer(self._cluster_id(), self.gpus.total)),
-            (auth, AuthServicer()),
+            (auth, AuthServicer(self.auth)),
+            (enterprise, DeprecatedServicer(enterprise, "enterprise")),
+            (license_api, LicenseServicer()),
         )
+        guard = Guard(self.auth)
+        return tuple((module, guard.guarded(module, servicer)) for module, servicer in servicers)
 
     def start(self) -> None:
         self.pps.start()

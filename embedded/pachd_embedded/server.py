@@ -9,6 +9,7 @@ import grpc
 
 from .calls import Calls
 from .core import Core
+from .credentials import server_credentials
 from .faults import Faults
 from .journal import Journal
 from .settings import Settings, StartError, is_loopback, split_address
@@ -27,12 +28,14 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         host, port = split_address(settings.address)
-        if not settings.insecure and not is_loopback(host):
-            raise StartError(
-                f"--address {settings.address}: only loopback is served, because a pipeline is a command"
-                " that runs on this machine; add --insecure to listen there all the same"
-            )
+        credentials = server_credentials(settings)
+        exposed = not settings.insecure and not is_loopback(host)
+        if exposed and credentials is None:
+            raise _not_exposed(settings, "--tls-cert, --tls-key and --auth-root-token-file")
         self._core = Core(settings)
+        if exposed and not self._core.auth.active:
+            self._core.close()
+            raise _not_exposed(settings, "--auth-root-token-file")
         self._journal = Journal(settings.journal)
         self.faults = Faults()
         self._grpc = grpc.server(
@@ -47,7 +50,12 @@ class Server:
         self._calls.serve(self._core.servicers())
         self._grpc.add_generic_rpc_handlers((self._calls,))
         try:
-            self.port = self._grpc.add_insecure_port(f"{host}:{port}")
+            place = f"{host}:{port}"
+            self.port = (
+                self._grpc.add_secure_port(place, credentials)
+                if credentials
+                else self._grpc.add_insecure_port(place)
+            )
         except RuntimeError:
             self._close_storage()
             raise StartError(
@@ -67,3 +75,10 @@ class Server:
     def _close_storage(self) -> None:
         self._journal.close()
         self._core.close()
+
+
+def _not_exposed(settings: Settings, options: str) -> StartError:
+    return StartError(
+        f"--address {settings.address}: only loopback is served without TLS and auth, because a pipeline is"
+        f" a command that runs on this machine; give {options}, or --insecure to listen there all the same"
+    )

@@ -23,6 +23,9 @@ class Settings:
     journal: Path | None = None
     private_pfs: bool = False
     insecure: bool = False
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    auth_root_token_file: Path | None = None
 
 
 def split_address(address: str, option: str = "--address") -> tuple[str, int]:

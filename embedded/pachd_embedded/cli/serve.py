@@ -53,6 +53,19 @@ def add(commands: Any) -> None:
         action="store_true",
         help="listen beyond loopback although anyone there may run commands",
     )
+    parser.add_argument(
+        "--tls-cert",
+        type=Path,
+        metavar="FILE",
+        help="serve TLS with this PEM certificate, and what leads to its authority",
+    )
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="the certificate's private key, PEM")
+    parser.add_argument(
+        "--auth-root-token-file",
+        type=Path,
+        metavar="FILE",
+        help="activate auth; the file holds the token of pach:root, and only its owner may read it",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

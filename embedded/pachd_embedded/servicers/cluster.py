@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What clients ask before they talk: the version, the cluster, and that auth is off."""
+"""What clients ask before they talk: the version, the cluster, the state of licences."""
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 from pachyderm_sdk.api import admin, version
+from pachyderm_sdk.api import license as license_api
 
 from .. import PACHYDERM_VERSION
-from ..errors import unimplemented
+from ..errors import unknown
+from ..rpc import methods_of
 from .messages import Context
 
 
@@ -36,8 +39,23 @@ class AdminServicer:
         )
 
 
-class AuthServicer:
-    """Auth is not active, which the SDK and pachctl take to mean that everyone may do everything."""
+class DeprecatedServicer:
+    """enterprise and license, of which 2.12 has only the names left: every call says so."""
 
-    def who_am_i(self, _request: Any, _: Context) -> Any:
-        raise unimplemented("the auth service is not activated")
+    def __init__(self, module: ModuleType, name: str) -> None:
+        for method in methods_of(module):
+            setattr(self, method.attribute, self._refuse)
+        self._name = name
+
+    def _refuse(self, _request: Any, _: Context) -> Any:
+        raise unknown(f"{self._name} server is deprecated")
+
+
+class LicenseServicer(DeprecatedServicer):
+    def __init__(self) -> None:
+        super().__init__(license_api, "license")
+        # The one call that 2.12 still answers.
+        self.list_user_clusters = self._no_clusters
+
+    def _no_clusters(self, _request: Any, _: Context) -> Any:
+        return license_api.ListUserClustersResponse()
