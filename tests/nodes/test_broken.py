@@ -53,6 +53,27 @@ def test_a_broken_node_is_named(name: str, nodes: labs.Nodes) -> None:
         assert {line for line in before[node] ^ after[node] if fault.may_change not in line} == set()
 
 
+def test_output_that_a_busy_node_cut_is_asked_for_again(nodes: labs.Nodes) -> None:
+    """Lines of a container's output get lost when containerd is slow; here the first answer has one of two."""
+    for node in NAMES:
+        nodes.sh(
+            node,
+            "cat >/usr/local/bin/ctr <<'EOF'; chmod 755 /usr/local/bin/ctr\n"
+            "#!/bin/sh\n"
+            'case $1 in run) ;; *) exec /usr/bin/ctr "$@" ;; esac\n'
+            'if mkdir /run/cut 2>/dev/null; then /usr/bin/ctr "$@" | head -n 1; else exec /usr/bin/ctr "$@"; fi\n'
+            "EOF",
+        )
+    try:
+        run = nodes.run(labs.VERIFY, *TOGETHER)
+        cut = [nodes.sh(node, "ls -d /run/cut") for node in NAMES]
+    finally:
+        for node in NAMES:
+            nodes.sh(node, "rm -rf /usr/local/bin/ctr /run/cut")
+    assert run.status == 0, run.output
+    assert cut == ["/run/cut"] * len(NAMES)
+
+
 def test_nodes_that_were_mended_need_nothing(nodes: labs.Nodes) -> None:
     run = nodes.run(labs.PLAYBOOK, *TOGETHER)
     assert run.status == 0, run.output
