@@ -82,7 +82,7 @@ class AuthServicer:
 
     def authorize(self, request: Any, context: Context) -> Any:
         name = caller_of(self._auth, context).subject
-        asked = tuple(dict.fromkeys(request.permissions))
+        asked = tuple(_known(Permission, value) for value in dict.fromkeys(request.permissions))
         missing = self._auth.missing(name, _resource(request.resource), asked)
         return auth.AuthorizeResponse(
             authorized=not missing,
@@ -220,7 +220,16 @@ class PpsAuthServicer:
 def _resource(message: Any) -> Resource:
     if not message:
         raise unknown("resource cannot be nil")
-    return CLUSTER if message.type == ResourceType.CLUSTER else Resource(message.type, message.name)
+    kind = _known(ResourceType, message.type)
+    return CLUSTER if kind == ResourceType.CLUSTER else Resource(kind, message.name)
+
+
+def _known(kind: type[Any], value: int) -> Any:
+    """The member of an enum; messages carry bare numbers."""
+    try:
+        return kind(value)
+    except ValueError:
+        raise unknown(f"{kind.__name__} {value} is not known") from None
 
 
 def _token_info(token: Token) -> Any:

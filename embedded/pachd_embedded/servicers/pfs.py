@@ -9,7 +9,10 @@ from typing import Any
 
 from betterproto.lib.google.protobuf import Empty
 from pachyderm_sdk.api import pfs
+from pachyderm_sdk.api.auth import Permission
 
+from ..auth.caller import may, permitted, require
+from ..auth.model import Resource, project_resource, repo_resource
 from ..errors import unimplemented, unknown
 from ..pfs.model import USER, Branch, BranchKey, Commit, CommitRef, Project, Repo, RepoKey
 from ..pfs.service import Pfs
@@ -67,6 +70,7 @@ class PfsServicer(FileServicer):
 
     def list_repo(self, request: Any, _: Context) -> Iterator[Any]:
         repos = self._lookup.repos(request.type, [project.name for project in request.projects])
+        repos = [repo for repo in repos if _may_see(repo)]
         page = request.page
         if page and page.page_size:
             start = page.page_size * page.page_index
@@ -125,7 +129,9 @@ class PfsServicer(FileServicer):
         start = [self._lookup.get_branch(picked_branch(picker)).row_id for picker in request.start]
         rows = _walk(start, step, request.max_depth)
         for row in rows[: request.max_branches or None]:
-            yield self._branch_info(self._lookup.branch_by_row(row))
+            branch = self._lookup.branch_by_row(row)
+            require(repo_resource(branch.key.repo), Permission.REPO_LIST_BRANCH)
+            yield self._branch_info(branch)
 
     # Commits
 
@@ -186,7 +192,9 @@ class PfsServicer(FileServicer):
         start = [self._lookup.get_commit(picked_commit(picker)).seq for picker in request.start]
         seqs = _walk(start, lambda seq: [commit.seq for commit in step(seq)], request.max_depth)
         for seq in seqs[: request.max_commits or None]:
-            yield self._commit_info(self._lookup.commit_by_seq(seq))
+            commit = self._lookup.commit_by_seq(seq)
+            require(repo_resource(commit.repo), Permission.REPO_INSPECT_COMMIT)
+            yield self._commit_info(commit)
 
     # Commit sets
 
@@ -240,6 +248,7 @@ class PfsServicer(FileServicer):
             size_bytes_upper_bound=size,
             branches=[branch_message(branch.key) for branch in self._lookup.branches(repo)],
             details=pfs.RepoInfoDetails(size_bytes=size),
+            auth_info=_auth_info(repo_resource(repo.key)),
         )
 
     def _branch_info(self, branch: Branch) -> Any:
@@ -311,6 +320,20 @@ def _project_info(project: Project) -> Any:
         project=pfs.Project(name=project.name),
         description=project.description,
         created_at=when(project.created),
+        auth_info=_auth_info(project_resource(project.name)),
+    )
+
+
+def _auth_info(resource: Resource) -> Any:
+    """What the caller may do; unset while auth is off."""
+    found = permitted(resource)
+    return None if found is None else pfs.AuthInfo(permissions=found[0], roles=found[1])
+
+
+def _may_see(repo: Repo) -> bool:
+    """Whether lists show a repo: who may list its project's, or read it."""
+    return may(project_resource(repo.key.project), Permission.PROJECT_LIST_REPO) or may(
+        repo_resource(repo.key), Permission.REPO_READ
     )
 
 
