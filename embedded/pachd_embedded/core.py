@@ -6,7 +6,7 @@ from __future__ import annotations
 import uuid
 from types import ModuleType
 
-from pachyderm_sdk.api import admin, auth, enterprise, pfs, pps, version
+from pachyderm_sdk.api import admin, auth, enterprise, pfs, pps, transaction, version
 from pachyderm_sdk.api import license as license_api
 
 from .auth.guard import Guard
@@ -19,8 +19,10 @@ from .servicers.auth import AuthServicer, PfsAuthServicer, PpsAuthServicer
 from .servicers.cluster import AdminServicer, DeprecatedServicer, LicenseServicer, VersionServicer
 from .servicers.pfs import PfsServicer
 from .servicers.pps import PpsServicer
+from .servicers.transactions import InTransaction, RequestRunner, TransactionServicer
 from .settings import Settings, StartError, is_loopback, split_address
 from .store.db import Database
+from .transactions import Transactions
 from .workers.gpus import GpuPool
 from .workers.process import ProcessWorker
 
@@ -52,10 +54,13 @@ class Core:
 
         `guarded`: each call is checked while auth is active; else it is the operator's own.
         """
+        check = Guard(self.auth).guarded if guarded else lambda _module, servicer: servicer
+        files, pipelines = check(pfs, PfsServicer(self.pfs)), check(pps, PpsServicer(self.pps))
+        transactions = Transactions(self.db, self.pfs.branches)
+        runner = RequestRunner(files, pipelines)
         servicers = (
-            (pfs, PfsServicer(self.pfs)),
+            (transaction, TransactionServicer(transactions, runner)),
             (pfs, PfsAuthServicer(self.auth)),
-            (pps, PpsServicer(self.pps)),
             (pps, PpsAuthServicer(PipelineAccess(self.db, self.pps.records))),
             (version, VersionServicer()),
             (admin, AdminServicer(self._cluster_id(), self.gpus.total)),
@@ -63,10 +68,11 @@ class Core:
             (enterprise, DeprecatedServicer(enterprise, "enterprise")),
             (license_api, LicenseServicer()),
         )
-        if not guarded:
-            return servicers
-        guard = Guard(self.auth)
-        return tuple((module, guard.guarded(module, servicer)) for module, servicer in servicers)
+        return (
+            (pfs, InTransaction(files, transactions, runner)),
+            (pps, InTransaction(pipelines, transactions, runner)),
+            *((module, check(module, servicer)) for module, servicer in servicers),
+        )
 
     def start(self) -> None:
         self.pps.start()

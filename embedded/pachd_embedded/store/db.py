@@ -27,10 +27,6 @@ class DataDirError(Exception):
     """The data directory cannot be used; the text names it and says why."""
 
 
-class _DryRun(Exception):
-    """Ends a transaction of which nothing is to stay."""
-
-
 class Database:
     """Opens (and creates) `directory`/pachd.sqlite. Thread-safe."""
 
@@ -105,13 +101,16 @@ class Database:
 
     @contextmanager
     def dry_run(self) -> Iterator[None]:
-        """As `transaction`, but at its end everything is as it was before."""
-        try:
-            with self.transaction():
+        """As `transaction`, but at its end everything is as it was before. Not within another one."""
+        with self._changed:
+            assert self._depth == 0, "only the outermost transaction can be undone"
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._depth = 1
+            try:
                 yield
-                raise _DryRun
-        except _DryRun:
-            pass
+            finally:
+                self._depth = 0
+                self._roll_back()
 
     def on_commit(self, call: Callable[[], None]) -> None:
         """`call` once the transaction is done; it is not called where nothing of the transaction stays."""
