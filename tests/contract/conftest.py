@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One suite for any pachd: the embedded one, unless PACHD_ADDRESS=HOST:PORT names another.
 
-PACH_TOKEN and PACHD_CA_CERT (a file) are as for the modules. Each test has a project of its own, which is
+PACH_TOKEN and PACHD_CA_CERT (a file) are as for the modules; PACHD_ROOT_TOKEN is the token of pach:root where
+auth is active, without which its tests are skipped there. Each test has a project of its own, which is
 deleted after it; nothing else of that pachd is touched, but by tests marked `cluster_wide` (defaults of the
 cluster, auth, secrets): they run against another pachd only with PACHD_CLUSTER_WIDE=1. Tests marked
 `embedded_only` need what only the embedded pachd has. CONTRACT_ORDER=reverse, or a number as a seed, runs the
@@ -27,7 +28,8 @@ from pachyderm_sdk.api import pfs
 
 from pachd_embedded.server import Server, Settings
 from pachd_embedded.workers.process import ProcessWorker
-from tests.contract.lab import AnyTextWith, Data, Lab
+from tests.contract.auth_lab import AuthLab
+from tests.contract.lab import AnyTextWith, Data, Lab, poll
 
 ADDRESS = os.environ.get("PACHD_ADDRESS", "")
 GPUS = 2
@@ -164,3 +166,55 @@ def background() -> Callable[..., Future[Any]]:
         return future
 
     return start
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], Any]], Any]:
+    return poll
+
+
+@pytest.fixture
+def settled(lab: Lab) -> Callable[[str, str], Any]:
+    """Waits for a state of a pipeline, which comes a moment after the call that causes it."""
+
+    def wait(pipeline: str, state: str) -> Any:
+        poll(lambda: lab.pipeline_state(pipeline) == state)
+        return lab.pipeline_info(pipeline)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def auth_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """(address, root token) of a pachd with active auth, apart from the one of the other tests."""
+    if ADDRESS:
+        if not os.environ.get("PACHD_ROOT_TOKEN"):
+            pytest.skip("PACHD_ROOT_TOKEN is the token of pach:root")
+        yield ADDRESS, os.environ["PACHD_ROOT_TOKEN"]
+        return
+    directory = tmp_path_factory.mktemp("auth")
+    token = uuid.uuid4().hex
+    file = directory / "root-token"
+    file.touch(mode=0o600)
+    file.write_text(token)
+    private_pfs = bool(ProcessWorker({}).check())
+    settings = Settings(directory / "data", "127.0.0.1:0", private_pfs=private_pfs, auth_root_token_file=file)
+    server = Server(settings)
+    yield server.address, token
+    server.stop()
+
+
+@pytest.fixture
+def auth_lab(auth_server: tuple[str, str], connect: Connect) -> Iterator[AuthLab]:
+    address, token = auth_server
+    lab = AuthLab(lambda token: connect(token, at=address), token)
+    yield lab
+    lab.clear()
+
+
+@pytest.fixture
+def open_pachd(tmp_path: Path, connect: Connect) -> Iterator[Callable[[str | None], Client]]:
+    """Clients, by token, of an embedded pachd of the test's own, on which auth is off."""
+    server = Server(Settings(tmp_path / "open", "127.0.0.1:0", private_pfs=True))
+    yield lambda token=None: connect(token, at=server.address)
+    server.stop()
