@@ -16,10 +16,11 @@ from typing import Any
 
 import grpc
 
-from .errors import PachError, unavailable, unimplemented
+from .errors import PachError, resource_exhausted, unavailable, unimplemented
 from .faults import Faults
 from .journal import Journal
 from .rpc import SERVICES, Method, is_mutating, methods_of
+from .store.full import is_full
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,9 @@ class _Call:
 
     def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
         code = grpc.StatusCode.OK
+        if is_full(error):
+            log.error("%s: %s", self._method.path, error)
+            error = resource_exhausted(f"no space is left for the data of the embedded pachd: {error}")
         if isinstance(error, PachError):
             code = error.code
         elif isinstance(error, GeneratorExit):

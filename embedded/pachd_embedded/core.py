@@ -38,8 +38,9 @@ class Core:
         if not offline and (missing := worker.check()):
             raise StartError(missing)
         self.db = Database(settings.data_dir)
-        self.pfs = Pfs(self.db, settings.data_dir)
+        self.pfs = Pfs(self.db, settings.data_dir, settings.egress_dirs)
         self.gpus = GpuPool(settings.gpus)
+        self._gc_period = settings.gc_period
         self.pps = Pps(self.db, self.pfs, worker, self.gpus, settings.data_dir)
         token = "" if offline else root_token(settings)
         exposed = not settings.insecure and not is_loopback(split_address(settings.address)[0])
@@ -76,10 +77,12 @@ class Core:
 
     def start(self) -> None:
         self.pps.start()
+        self.pfs.storage.start(self._gc_period)
 
     def stop(self) -> None:
         """Stop the workers and let waiting calls end; the storage can still be read."""
         self.pps.stop()
+        self.pfs.storage.stop()
         self.db.close_waiters()
 
     def close(self) -> None:

@@ -60,3 +60,12 @@ def unavailable(text: str) -> PachError:
 def cancelled(text: str) -> PachError:
     """The client went away in the middle of a call."""
     return PachError(grpc.StatusCode.CANCELLED, text)
+
+
+def resource_exhausted(text: str) -> PachError:
+    return PachError(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
+
+
+def data_loss(text: str) -> PachError:
+    """Something that was stored is not there any more, or is not what it was."""
+    return PachError(grpc.StatusCode.DATA_LOSS, text)

@@ -14,7 +14,10 @@ class StartError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """`gpus`: a number of simulated devices, None for the real ones. Port 0 in `address` picks a free one."""
+    """`gpus`: a number of simulated devices, None for the real ones. Port 0 in `address` picks a free one.
+
+    `egress_dirs`: where pipelines and clients may have files written. `gc_period`: in seconds, 0 for never.
+    """
 
     data_dir: Path
     address: str = "127.0.0.1:30650"
@@ -23,6 +26,8 @@ class Settings:
     journal: Path | None = None
     private_pfs: bool = False
     insecure: bool = False
+    egress_dirs: tuple[Path, ...] = ()
+    gc_period: float = 60
     tls_cert: Path | None = None
     tls_key: Path | None = None
     auth_root_token_file: Path | None = None

@@ -54,6 +54,22 @@ def add(commands: Any) -> None:
         help="listen beyond loopback although anyone there may run commands",
     )
     parser.add_argument(
+        "--egress-dir",
+        dest="egress_dirs",
+        type=_directory,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="let egress write files below DIR (to file:// URLs); may be repeated",
+    )
+    parser.add_argument(
+        "--gc-period",
+        type=float,
+        default=60,
+        metavar="SECONDS",
+        help="delete what nothing refers to every so often; 0: only when told to (%(default)s)",
+    )
+    parser.add_argument(
         "--tls-cert",
         type=Path,
         metavar="FILE",
@@ -74,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
     from ..store.db import DataDirError
 
     options.images = dict(options.images)
+    options.egress_dirs = tuple(options.egress_dirs)
     settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
     # A byte comes for each signal, also when one of gRPC's threads gets it and this one would sleep on.
     told, tell = socket.socketpair()
@@ -98,6 +115,13 @@ def _gpus(text: str) -> int | None:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f'{text!r} is neither a number nor "auto"')
     return int(text)
+
+
+def _directory(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a directory")
+    return path.resolve()
 
 
 def _image(text: str) -> tuple[str, Path]:

@@ -64,3 +64,7 @@ def parents(path: str) -> Iterator[str]:
 
 def bytes_of_entry(value: list[Any]) -> int:
     return sum(size for _, size in value[1])
+
+
+def chunks_of_entry(value: list[Any]) -> Iterator[Chunk]:
+    return ((digest, size) for digest, size in value[1])

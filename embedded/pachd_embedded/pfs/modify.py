@@ -82,7 +82,9 @@ class Files:
         commit = self._based(commit)
         if commit.invalid:
             raise unknown(commit.invalid)
-        return commit, Snapshot(self._trees, commit.tree)
+        snapshot = Snapshot(self._trees, commit.tree)
+        self._db.guard.read(snapshot, commit.tree)
+        return commit, snapshot
 
     def read(self, chunks: Iterable[Chunk], offset: int = 0) -> Iterator[bytes]:
         """The content behind `chunks`, from `offset` bytes on."""

@@ -3,22 +3,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ..store.chunks import ChunkStore
+from ..store.collector import Storage
 from ..store.db import Database
 from ..store.tree import Root, TreeStore
+from ..store.verify import Verifier
 from .branches import Branches
 from .commit_sets import CommitSets
 from .commits import Commits
-from .entries import bytes_of_entry
+from .egress import Egress
+from .entries import bytes_of_entry, chunks_of_entry
+from .fsck import Fsck
 from .lookup import Lookup
 from .modify import Files
 from .repos import Projects, Repos
 
 
 class Pfs:
-    def __init__(self, db: Database, directory: Path) -> None:
+    """`egress_dirs`: the directories below which egress may write."""
+
+    def __init__(self, db: Database, directory: Path, egress_dirs: Sequence[Path] = ()) -> None:
         self.db = db
         self.trees = TreeStore(db, weigh=bytes_of_entry)
         self.chunks = ChunkStore(db, directory)
@@ -29,6 +36,15 @@ class Pfs:
         self.commits = Commits(db, self.trees, self.lookup, self.branches)
         self.sets = CommitSets(db, self.lookup, self.branches)
         self.files = Files(db, self.chunks, self.trees, self.lookup, self.commits)
+        self.egress = Egress(self.files, egress_dirs)
+        self.storage = Storage(db, self.chunks, chunks_of_entry)
+        self.fsck = Fsck(
+            db,
+            self.lookup,
+            self.trees,
+            lambda: Verifier(db, self.chunks, chunks_of_entry),
+            self.storage.busy,
+        )
 
     def tree_size(self, tree: Root) -> int:
         """Bytes in all files of a tree."""

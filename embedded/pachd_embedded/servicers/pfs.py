@@ -31,9 +31,10 @@ from .messages import (
     repo_message,
     when,
 )
+from .upkeep import UpkeepServicer
 
 
-class PfsServicer(FileServicer):
+class PfsServicer(FileServicer, UpkeepServicer):
     def __init__(self, service: Pfs) -> None:
         super().__init__(service)
         self._pfs = service

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..errors import data_loss
 from ..file_hash import chunk_id
 from .db import Database
 
@@ -45,13 +46,16 @@ class ChunkStore:
             self._db.guard.leave(held)
 
     def get(self, digest: bytes) -> bytes:
-        """The content of a chunk. Raises FileNotFoundError when it is not there."""
+        """The content of a chunk. Raises PachError (DATA_LOSS) when it is not there."""
         row = self._db.row("SELECT data FROM chunk WHERE id = ?", digest)
-        return bytes(row["data"]) if row else self.path(digest).read_bytes()
-
-    def path(self, digest: bytes) -> Path:
-        """Where a chunk is that is too large for the database."""
-        return _path(self._directory, digest)
+        if row:
+            return bytes(row["data"])
+        try:
+            return _path(self._directory, digest).read_bytes()
+        except FileNotFoundError:
+            raise data_loss(
+                f"chunk {digest.hex()} is missing from the storage; fsck lists what lacks it"
+            ) from None
 
     def large(self) -> Iterator[tuple[bytes, Path]]:
         """The chunks that are files, as they are found on disk."""

@@ -43,6 +43,17 @@ class _Node:
     children: list[_Ref]  # of an inner node
 
 
+def node_id(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=20).digest()
+
+
+def parse_node(data: bytes) -> tuple[list[bytes], list[Entry]]:
+    """What a node consists of: the ids of its children, or its entries when it is a leaf."""
+    content = json.loads(data)
+    children = [bytes.fromhex(child[1]) for child in content.get("c", [])]
+    return children, list(zip(content.get("k", []), content.get("v", []), strict=True))
+
+
 class TreeStore:
     """Keys are strings in code point order; values are anything JSON can hold. Thread-safe.
 
@@ -179,7 +190,7 @@ class TreeStore:
 
     def _store(self, first: str, entries: int, weight: int, content: object) -> _Ref:
         data = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
-        digest = hashlib.blake2b(data, digest_size=20).digest()
+        digest = node_id(data)
         self._db.guard.note(digest)
         self._db.execute("INSERT OR IGNORE INTO node VALUES (?, ?)", digest, data)
         return _Ref(first, digest, entries, weight)
