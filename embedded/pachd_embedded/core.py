@@ -23,8 +23,8 @@ from .servicers.transactions import InTransaction, RequestRunner, TransactionSer
 from .settings import Settings, StartError, is_loopback, split_address
 from .store.db import Database
 from .transactions import Transactions
+from .workers.choice import make_worker
 from .workers.gpus import GpuPool
-from .workers.process import ProcessWorker
 
 
 class Core:
@@ -34,14 +34,14 @@ class Core:
     """
 
     def __init__(self, settings: Settings, offline: bool = False) -> None:
-        worker = ProcessWorker(settings.images, settings.private_pfs, [settings.data_dir])
-        if not offline and (missing := worker.check()):
+        self._worker = make_worker(settings)
+        if not offline and (missing := self._worker.check()):
             raise StartError(missing)
         self.db = Database(settings.data_dir)
         self.pfs = Pfs(self.db, settings.data_dir, settings.egress_dirs)
         self.gpus = GpuPool(settings.gpus)
         self._gc_period = settings.gc_period
-        self.pps = Pps(self.db, self.pfs, worker, self.gpus, settings.data_dir)
+        self.pps = Pps(self.db, self.pfs, self._worker, self.gpus, settings.data_dir)
         token = "" if offline else root_token(settings)
         exposed = not settings.insecure and not is_loopback(split_address(settings.address)[0])
         self.auth = Auth(self.db, pinned=bool(token), required=exposed)
@@ -76,12 +76,14 @@ class Core:
         )
 
     def start(self) -> None:
+        self._worker.start(self.db.wake)
         self.pps.start()
         self.pfs.storage.start(self._gc_period)
 
     def stop(self) -> None:
         """Stop the workers and let waiting calls end; the storage can still be read."""
         self.pps.stop()
+        self._worker.stop()
         self.pfs.storage.stop()
         self.db.close_waiters()
 

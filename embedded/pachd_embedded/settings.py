@@ -16,6 +16,7 @@ class StartError(Exception):
 class Settings:
     """`gpus`: a number of simulated devices, None for the real ones. Port 0 in `address` picks a free one.
 
+    `worker`: "process" or "container"; `container_engine`: its name or path, "" for the one that is there.
     `egress_dirs`: where pipelines and clients may have files written. `gc_period`: in seconds, 0 for never.
     """
 
@@ -26,6 +27,9 @@ class Settings:
     journal: Path | None = None
     private_pfs: bool = False
     insecure: bool = False
+    worker: str = "process"
+    container_engine: str = ""
+    container_network: str = ""
     egress_dirs: tuple[Path, ...] = ()
     gc_period: float = 60
     tls_cert: Path | None = None

@@ -49,6 +49,25 @@ def add(commands: Any) -> None:
         help="run without isolation, with /pfs in a private directory, where the kernel refuses namespaces",
     )
     parser.add_argument(
+        "--worker",
+        choices=["process", "container"],
+        default="process",
+        help="how user code runs: as processes of this machine, or in containers of the transform's own image"
+        " (%(default)s)",
+    )
+    parser.add_argument(
+        "--container-engine",
+        default="",
+        metavar="NAME|PATH",
+        help="podman or docker, for --worker container (the one that works here, podman first)",
+    )
+    parser.add_argument(
+        "--container-network",
+        default="",
+        metavar="NAME",
+        help="the network of those containers, as the engine calls it, such as none or host (its default)",
+    )
+    parser.add_argument(
         "--insecure",
         action="store_true",
         help="listen beyond loopback although anyone there may run commands",

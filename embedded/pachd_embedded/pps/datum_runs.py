@@ -14,7 +14,7 @@ from pathlib import Path
 from ..pfs.entries import Chunk
 from ..pfs.service import Pfs
 from ..store.chunks import ChunkWriter
-from ..workers.process import DatumTask, ProcessWorker
+from ..workers.worker import DatumTask, Worker
 from .datum_io import DatumFileError, collect, lay_out, remove
 from .datums import Datum, datum_env
 from .job_inputs import JobInputs
@@ -47,7 +47,7 @@ class _Attempt:
 class DatumRunner:
     """`scratch` is where each run gets a directory of its own, which is gone afterwards."""
 
-    def __init__(self, pfs: Pfs, jobs: Jobs, logs: Logs, worker: ProcessWorker, scratch: Path) -> None:
+    def __init__(self, pfs: Pfs, jobs: Jobs, logs: Logs, worker: Worker, scratch: Path) -> None:
         self._pfs = pfs
         self._jobs = jobs
         self._logs = logs

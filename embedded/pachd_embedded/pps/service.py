@@ -9,7 +9,7 @@ from ..pfs.service import Pfs
 from ..store.db import Database
 from ..store.tree import TreeStore
 from ..workers.gpus import GpuPool
-from ..workers.process import ProcessWorker
+from ..workers.worker import Worker
 from .datum_io import remove
 from .datum_runs import DatumRunner
 from .defaults import Defaults
@@ -23,7 +23,7 @@ from .scheduler import Scheduler
 
 
 class Pps:
-    def __init__(self, db: Database, pfs: Pfs, worker: ProcessWorker, gpus: GpuPool, directory: Path) -> None:
+    def __init__(self, db: Database, pfs: Pfs, worker: Worker, gpus: GpuPool, directory: Path) -> None:
         scratch = directory / "scratch"
         # Left by a server that was killed; what it was doing is done anew.
         remove(scratch)

@@ -85,7 +85,7 @@ def _sandbox(
         life_end, life = (stack.enter_context(end) for end in _pipe())
         status, status_end = (stack.enter_context(end) for end in _pipe())
         fds = [end.fileno() for end in (described, life_end, status_end)]
-        process = _start(script, fds)
+        process = _start(script, fds, description["entrances"])
         for end in (described, script, life_end, status_end):
             end.close()
         stack.enter_context(process)  # closes stdout, then waits
@@ -99,14 +99,14 @@ def _sandbox(
                 process.kill()
 
 
-def _start(stdin: IO[bytes], fds: list[int]) -> subprocess.Popen[bytes]:
+def _start(stdin: IO[bytes], fds: list[int], more: list[int]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _START, _PACKAGES, *map(str, fds)],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=fds,
+            pass_fds=[*fds, *more],
             env={},  # nothing of the server's own, which may hold secrets
             start_new_session=True,
         )

@@ -2,14 +2,16 @@
 """What stands in for a root directory of its own where the kernel allows none: a rewrite of texts.
 
 In the cmd, the stdin, the working directory and the variables of a datum, every path that begins with
-/pfs, or with what only the image has, is replaced by where that is on this machine. Paths that the
-code makes up itself (in a script of the image, or from pieces) are not seen and stay as they are.
+/pfs, with a mount of the datum, or with what only the image has, is replaced by where that is on this
+machine. Paths that the code makes up itself (in a script of the image, or from pieces) are not seen and
+stay as they are.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 # What may stand in a path before or after a part of it: next to these, "/pfs" is not the beginning of
@@ -19,12 +21,12 @@ _AFTER = r"(?![\w.\-])"
 _SAFE = re.compile(r"[\w./+@%,:=-]+")
 
 
-def rewriter(pfs: Path, image: Path | None) -> Callable[[str], str]:
+def rewriter(pfs: Path, image: Path | None, mounts: Sequence[tuple[str, Path]] = ()) -> Callable[[str], str]:
     """A function that puts this machine's paths into a text.
 
     Raises ValueError for a directory whose name a shell would not read as one word.
     """
-    homes = {"/pfs": str(pfs)}
+    homes = {"/pfs": str(pfs), **{path.rstrip("/"): os.path.realpath(source) for path, source in mounts}}
     if image is not None:
         homes |= dict(_only_in_image(image, Path("/")))
     for path in homes.values():

@@ -10,53 +10,30 @@ tools. Where it differs from a worker pod of a real Pachyderm:
 - User code is root in a user namespace of one user: it cannot give a file to another owner (`tar` needs
   --no-same-owner), and `transform.user` is ignored, with a line in the log.
 - The network is the machine's own.
-- Memory limits are not enforced: a limit on address space ends programs that only reserve it, as CUDA,
-  TensorFlow and numpy do, and a limit on real memory needs a control group that the user may write.
+- Limits of memory and cpu are those of a control group (cgroups.py). Where this user may make none, the
+  limit of memory is one on the private writable memory of each process (RLIMIT_DATA: not on its address
+  space, which CUDA and others reserve far more of than they use), and there is none of cpu.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pachd_embedded.workers import gpus, launch, layout, private_paths, refusal
+from pachd_embedded.workers import cgroups, gpus, launch, layout, private_paths, refusal
+from pachd_embedded.workers.limits import NO_LIMITS, Limits
 from pachd_embedded.workers.lines import LineSplitter
+from pachd_embedded.workers.worker import BadTaskError, DatumResult, DatumTask, ImageState
 
 _ROOT_USERS = ("", "root", "0")
-
-
-@dataclass(frozen=True)
-class DatumTask:
-    """The user code of one datum."""
-
-    scratch: Path  # private directory: pfs/<input>/... and an empty pfs/out are there already
-    cmd: tuple[str, ...]
-    stdin: tuple[str, ...]  # lines, joined with "\n" and a final one: one script
-    env: Mapping[str, str]  # all variables but PATH, HOME, LANG and those of the GPUs
-    image: str  # transform.image
-    working_dir: str  # "" = /
-    user: str  # transform.user
-    accept_return_code: tuple[int, ...]
-    timeout: float | None  # seconds
-    gpus: tuple[str, ...]  # ids from the pool
-
-
-@dataclass(frozen=True)
-class DatumResult:
-    """What became of it: `error` is "" when all went well, else worded as the real worker does."""
-
-    error: str
-    seconds: float  # from the start of the user code to its end
-
-
-class BadTaskError(Exception):
-    """A task that cannot be run here; the text says what is wrong with it."""
+_NO_GROUPS = "this user may make no control group for it"
 
 
 class ProcessWorker:
@@ -64,15 +41,23 @@ class ProcessWorker:
 
     `images` gives, by the name of an image, the directory to lay over the root of its datums; an image
     without one runs on the machine's system alone. `private` are directories that no datum may see.
-    With `private_paths` there is no isolation: PFS paths are rewritten (private_paths.py).
+    With `private_paths` there is no isolation: PFS paths are rewritten (private_paths.py). `mark` tells
+    this server's control groups from those of others; without it there are none.
     """
 
     def __init__(
-        self, images: Mapping[str, Path], private_paths: bool = False, private: Sequence[Path] = ()
+        self,
+        images: Mapping[str, Path],
+        private_paths: bool = False,
+        private: Sequence[Path] = (),
+        mark: str = "",
     ) -> None:
         self._images = dict(images)
         self._private_paths = private_paths
         self._places = [] if private_paths else layout.places(private)
+        self._mark = mark
+        self._groups: cgroups.Groups | None = None
+        self._numbers = itertools.count(1)
 
     def check(self) -> str:
         """Empty when datums can run here, else one line that says what is refused and what to do."""
@@ -83,22 +68,62 @@ class ProcessWorker:
             outcome = launch.run(description, stdin, lambda _data: None, threading.Event(), None)
         return refusal.explain(outcome.refused) if outcome.refused else ""
 
-    def run(self, task: DatumTask, log: Callable[[str], None], cancelled: threading.Event) -> DatumResult:
-        """Runs the user code and returns when none of its processes is left.
+    def start(self, changed: Callable[[], None]) -> None:
+        if self._mark and (groups := cgroups.find(self._mark)) is not None:
+            groups.clear()
+            self._groups = cgroups.find(self._mark)
 
-        `log` gets each line of stdout and stderr as it appears. When `cancelled` is set, or the timeout
-        passes, all processes are killed. Whatever goes wrong is the error of the result.
-        """
-        if task.user not in _ROOT_USERS:
-            log(f"transform.user {task.user} is ignored: the process worker runs user code as its own root")
+    def stop(self) -> None:
+        if self._groups is not None:
+            self._groups.clear()
+
+    def image(self, name: str) -> ImageState:
+        return ImageState(True)
+
+    def notes(self, user: str, limits: Limits) -> list[str]:
+        found = []
+        if user not in _ROOT_USERS:
+            found.append(f"transform.user {user} is ignored: the process worker has one user, its own root")
+        tops = self._groups.tops if self._groups else {}
+        if limits.memory is not None and "memory" not in tops:
+            found.append(f"resource_limits.memory holds for each process, not for the datum: {_NO_GROUPS}")
+        if limits.cpu is not None and "cpu" not in tops:
+            found.append(f"resource_limits.cpu is not enforced: {_NO_GROUPS}")
+        return found
+
+    def run(self, task: DatumTask, log: Callable[[str], None], cancelled: threading.Event) -> DatumResult:
         lines = LineSplitter(log)
         try:
             description, stdin = self._describe(task)
-            outcome = launch.run(description, stdin, lines.feed, cancelled, task.timeout)
+            with self._limited(task.limits, description) as group:
+                outcome = launch.run(description, stdin, lines.feed, cancelled, task.timeout)
+                short = group is not None and group.was_short_of_memory()
         except (BadTaskError, launch.LaunchError) as error:
             return DatumResult(str(error), 0.0)
         lines.close()
+        if short:
+            log("the kernel killed a process of the code: it needs more memory than resource_limits.memory")
         return DatumResult(_error(outcome, task.accept_return_code), outcome.seconds)
+
+    @contextlib.contextmanager
+    def _limited(self, limits: Limits, description: dict[str, Any]) -> Iterator[cgroups.Group | None]:
+        """Adds to the description how the code is limited: by the group, or else as a process can be."""
+        if limits == NO_LIMITS:
+            yield None
+            return
+        if self._groups is None or "memory" not in self._groups.tops:
+            description["data_bytes"] = limits.memory
+        if self._groups is None:
+            yield None
+            return
+        try:
+            stack = contextlib.ExitStack()
+            group = stack.enter_context(self._groups.group(f"datum-{next(self._numbers)}", limits))
+            description["entrances"] = stack.enter_context(group.entrances())
+        except OSError as error:
+            raise BadTaskError(f"cannot limit the user code: {error.filename}: {error.strerror}") from error
+        with stack:
+            yield group
 
     def _describe(self, task: DatumTask) -> tuple[dict[str, Any], bytes]:
         """What sandbox.py is told, and the stdin of the user code. Makes its directories in the scratch."""
@@ -110,7 +135,7 @@ class ProcessWorker:
         scratch = Path(os.path.realpath(task.scratch))
         for name in ("root", "tmp"):  # where the root directory is built, or else what HOME is; /tmp
             (scratch / name).mkdir(exist_ok=True)
-        rewrite = self._rewriter(scratch / "pfs", image)
+        rewrite = self._rewriter(scratch / "pfs", task.mounts, image)
         env = {"PATH": layout.search_path(), "HOME": "/root", "LANG": "C.UTF-8"}
         if self._private_paths:
             env |= {"HOME": str(scratch / "root"), "TMPDIR": str(scratch / "tmp")}
@@ -121,6 +146,9 @@ class ProcessWorker:
             "scratch": str(scratch),
             "image": os.path.realpath(image) if image else "",
             "places": self._places,
+            "mounts": [(path, os.path.realpath(source)) for path, source in task.mounts],
+            "entrances": [],
+            "data_bytes": None,
             "devices": gpus.device_nodes(task.gpus),
             "cmd": [rewrite(word) for word in task.cmd],
             "env": env,
@@ -129,11 +157,13 @@ class ProcessWorker:
         script = "".join(rewrite(line) + "\n" for line in task.stdin)
         return description, script.encode("utf-8", "surrogateescape")
 
-    def _rewriter(self, pfs: Path, image: Path | None) -> Callable[[str], str]:
+    def _rewriter(
+        self, pfs: Path, mounts: Sequence[tuple[str, Path]], image: Path | None
+    ) -> Callable[[str], str]:
         if not self._private_paths:
             return lambda text: text
         try:
-            return private_paths.rewriter(pfs, Path(os.path.realpath(image)) if image else None)
+            return private_paths.rewriter(pfs, Path(os.path.realpath(image)) if image else None, mounts)
         except ValueError as error:
             raise BadTaskError(str(error)) from error
 

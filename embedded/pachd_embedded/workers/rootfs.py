@@ -32,6 +32,7 @@ def build(
     scratch: str,
     image: str,
     places: list[tuple[str, str]],
+    mounts: list[tuple[str, str]],
     devices: list[str],
     own_users: bool,
 ) -> None:
@@ -39,7 +40,8 @@ def build(
 
     `scratch`/pfs becomes /pfs and `scratch`/tmp becomes /tmp; `image` ("" = none) is laid over the root;
     `places` are (path, source), parents before children: the machine's `source` is seen read-only at
-    `path`, or, where `source` is "", what is at `path` is hidden; `devices` are device nodes of the
+    `path`, or, where `source` is "", what is at `path` is hidden; `mounts` are (path, source) as well, on
+    top of all; `devices` are device nodes of the
     machine to be seen as well; `own_users` says that this is a user namespace of its own. All paths but
     those of `places` and `devices` are absolute and free of symbolic links. Raises OSError.
     """
@@ -62,6 +64,8 @@ def build(
     if image:
         _lay(HOST + image, "/")
     _put(HOST + scratch + "/pfs", "/pfs", MS_NOSUID | MS_NODEV)
+    for path, source in mounts:
+        _mount_over(HOST + source, os.path.normpath(path))
     syscalls.detach(HOST)
     os.rmdir(HOST)
 
@@ -105,6 +109,17 @@ def _put(source: str, target: str, flags: int = READ_ONLY) -> None:
     syscalls.mount(source, target, None, MS_BIND | MS_REC)
     if flags:
         syscalls.restrict(target, flags)
+
+
+def _mount_over(source: str, path: str) -> None:
+    """Shows the directory `source` at `path`, which is made where there is none, in the system too."""
+    missing = path
+    while not os.path.isdir(os.path.dirname(missing)):
+        missing = os.path.dirname(missing)
+    parent = os.path.dirname(missing)
+    if not os.path.lexists(missing) and not os.access(parent, os.W_OK):
+        _open_up(parent, [])
+    _put(source, path)
 
 
 def _hide(path: str) -> None:

@@ -122,6 +122,7 @@ def _be_init(description: dict[str, Any], status_fd: int, own_users: bool) -> No
                 description["scratch"],
                 description["image"],
                 description["places"],
+                description["mounts"],
                 description["devices"],
                 own_users,
             )
@@ -148,6 +149,7 @@ def _become_code(description: dict[str, Any], status_fd: int) -> NoReturn:
     env: dict[str, str] = description["env"]
     what = f"chdir {description['working_dir']}"
     try:
+        _limit(description["entrances"], description["data_bytes"])
         os.setsid()
         os.chdir(description["working_dir"])
         program = _find(cmd[0], env.get("PATH", ""))
@@ -156,6 +158,7 @@ def _become_code(description: dict[str, Any], status_fd: int) -> NoReturn:
             syscalls.die_with_parent()
         else:
             syscalls.drop_capabilities()
+            syscalls.keep_to_itself()
         os.execve(program, cmd, env)
     except FileNotFoundError as error:
         _say(status_fd, f"exec {error}" if error.errno is None else f"exec {what}: {_reason(error)}")
@@ -165,6 +168,17 @@ def _become_code(description: dict[str, Any], status_fd: int) -> NoReturn:
         _say(status_fd, f"exec {what}: invalid argument")
     finally:
         os._exit(127)
+
+
+def _limit(entrances: list[int], data_bytes: int | None) -> None:
+    """Enters control groups by their open files, and sets what a process can limit by itself."""
+    for fd in entrances:
+        os.write(fd, b"0")
+        os.close(fd)
+    if data_bytes is not None:
+        import resource  # few datums need it
+
+        resource.setrlimit(resource.RLIMIT_DATA, (data_bytes, data_bytes))
 
 
 def _find(name: str, path: str) -> str:

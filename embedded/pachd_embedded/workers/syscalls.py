@@ -42,6 +42,11 @@ _SYS_MOUNT_SETATTR = 442  # the same number on every architecture; glibc has a f
 _PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
+_SYS_LANDLOCK_CREATE_RULESET, _SYS_LANDLOCK_RESTRICT_SELF = 444, 446  # on every architecture as well
+_SCOPE_ABSTRACT_UNIX_SOCKET, _SCOPE_SIGNAL = 1, 2
+_SYS_KEYCTL = {"x86_64": 250, "aarch64": 219, "riscv64": 219, "ppc64le": 271, "s390x": 280}
+_KEYCTL_JOIN_SESSION_KEYRING = 1
 _CAPABILITY_VERSION_3 = 0x20080522
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -135,3 +140,23 @@ def drop_capabilities() -> None:
     kept = sum(1 << capability for capability in _KEPT_CAPABILITIES)
     sets = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)  # effective, permitted, inheritable; then 32-63
     _done(_libc.capset(ctypes.byref(header), ctypes.byref(sets)), "capset")
+
+
+def keep_to_itself() -> None:
+    """Keeps this process from what no namespace of its own separates: sockets by name, keys, signals.
+
+    Abstract sockets, such as those of a desktop, belong to the network, which is the machine's own. Linux
+    6.12 can forbid all that were made outside; an older one cannot, and nothing is lost but that.
+    """
+    number = _SYS_KEYCTL.get(os.uname().machine)
+    if number is not None:
+        _libc.syscall(ctypes.c_long(number), ctypes.c_int(_KEYCTL_JOIN_SESSION_KEYRING), None)
+    rules = (ctypes.c_uint64 * 3)(0, 0, _SCOPE_ABSTRACT_UNIX_SOCKET | _SCOPE_SIGNAL)
+    create = ctypes.c_long(_SYS_LANDLOCK_CREATE_RULESET)
+    fd = _libc.syscall(create, ctypes.byref(rules), ctypes.c_size_t(ctypes.sizeof(rules)), ctypes.c_uint32(0))
+    if fd < 0:
+        return
+    _done(_libc.prctl(_PR_SET_NO_NEW_PRIVS, ctypes.c_ulong(1), *[ctypes.c_ulong(0)] * 3), "no new privileges")
+    restrict_self = ctypes.c_long(_SYS_LANDLOCK_RESTRICT_SELF)
+    _done(_libc.syscall(restrict_self, ctypes.c_int(fd), ctypes.c_uint32(0)), "landlock")
+    os.close(fd)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pachd_embedded.workers import lines
+from pachd_embedded.workers.limits import NO_LIMITS
 from pachd_embedded.workers.process import ProcessWorker
 
 EMBEDDED = Path(lines.__file__).parents[2]
@@ -98,12 +99,11 @@ def test_working_directory(either, datums):
 
 
 def test_another_user_is_ignored_and_said(either):
-    datum = either.run("true", user="nobody")
-    assert datum.error == ""
-    assert datum.lines == [
-        "transform.user nobody is ignored: the process worker runs user code as its own root"
+    assert either.run("id", "-u", user="nobody").error == ""
+    assert either.worker.notes("nobody", NO_LIMITS) == [
+        "transform.user nobody is ignored: the process worker has one user, its own root"
     ]
-    assert either.run("true", user="root").lines == []
+    assert either.worker.notes("root", NO_LIMITS) == []
 
 
 def test_a_variable_that_no_process_can_have(either):
