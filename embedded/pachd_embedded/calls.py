@@ -33,7 +33,7 @@ _MAKERS = {
 
 
 class Calls(grpc.GenericRpcHandler):
-    """What the port serves. `serve` exchanges the servicers while it runs; `refuse` lets none be called."""
+    """What the port serves. `serve` exchanges the servicers while it runs."""
 
     def __init__(self, journal: Journal, faults: Faults) -> None:
         self._journal = journal
@@ -50,9 +50,12 @@ class Calls(grpc.GenericRpcHandler):
         self._served = served(servicers)
         self._refusal = None
 
-    def refuse(self, why: str, grace: float) -> None:
-        """Answer every new call UNAVAILABLE; after `grace` seconds also those that still run are ended."""
+    def refuse(self, why: str) -> None:
+        """Answer every new call UNAVAILABLE until `serve` is called again."""
         self._refusal = unavailable(why)
+
+    def drain(self, grace: float) -> None:
+        """Wait until no call runs; those that still do after `grace` seconds are ended."""
         with self._changed:
             self._changed.wait_for(lambda: not self._running, grace)
             for context in self._running:

@@ -27,6 +27,7 @@ class Settings:
     journal: Path | None = None
     private_pfs: bool = False
     insecure: bool = False
+    control: str | None = None
     worker: str = "process"
     container_engine: str = ""
     container_network: str = ""

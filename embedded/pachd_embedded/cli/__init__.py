@@ -11,10 +11,10 @@ import os
 import sys
 
 from .. import __version__
-from . import serve
-from .errors import CommandError
+from . import export, fsck, gc, serve, status, stop
+from .common import CommandError
 
-COMMANDS = (serve,)
+COMMANDS = (serve, status, stop, gc, fsck, export)
 
 
 def main(arguments: list[str] | None = None) -> int:

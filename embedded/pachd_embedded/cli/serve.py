@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import PACHYDERM_VERSION
+from ..log_lines import FORMATS, LEVELS, configure
 from ..settings import Settings, StartError
-from .errors import CommandError
+from .common import CommandError
+
+log = logging.getLogger(__name__)
 
 
 def add(commands: Any) -> None:
@@ -49,6 +52,15 @@ def add(commands: Any) -> None:
         help="run without isolation, with /pfs in a private directory, where the kernel refuses namespaces",
     )
     parser.add_argument(
+        "--log-format", choices=FORMATS, default="text", help="of the log on stderr (%(default)s)"
+    )
+    parser.add_argument(
+        "--log-level",
+        choices=LEVELS,
+        default="info",
+        help="what the log leaves out is below it; debug has calls that only read, too (%(default)s)",
+    )
+    parser.add_argument(
         "--worker",
         choices=["process", "container"],
         default="process",
@@ -66,6 +78,12 @@ def add(commands: Any) -> None:
         default="",
         metavar="NAME",
         help="the network of those containers, as the engine calls it, such as none or host (its default)",
+    )
+    parser.add_argument(
+        "--control",
+        metavar="HOST:PORT",
+        help="for tests: an HTTP API on loopback that empties and fills the server and orders faults;"
+        " see docs/testing-playbooks.md",
     )
     parser.add_argument(
         "--insecure",
@@ -104,7 +122,7 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
+    configure(options.log_format, options.log_level)
     from ..server import Server
     from ..store.db import DataDirError
 
@@ -119,12 +137,18 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: None)
     try:
         server = Server(settings)
+        server.open_to_owner()
     except (StartError, DataDirError, OSError) as error:
         raise CommandError(str(error)) from None
     version = ".".join(map(str, PACHYDERM_VERSION))
     print(f"pachd-embedded ready address={server.address} version={version} pid={os.getpid()}", flush=True)
-    told.recv(1)
+    log.info("serving", extra={"address": server.address, "version": version, "pid": os.getpid()})
+    if server.control:
+        print(f"pachd-embedded control address={server.control}", flush=True)
+    name = signal.Signals(told.recv(1)[0]).name
+    log.info("stopping", extra={"signal": name})
     server.stop()
+    log.info("stopped")
     return 0
 
 

@@ -30,6 +30,11 @@ class GpuPool:
     def total(self) -> int:
         return len(self._devices)
 
+    @property
+    def in_use(self) -> int:
+        with self._lock:
+            return len(self._devices) - len(self._free)
+
     def take(self, n: int) -> tuple[str, ...] | None:
         """`n` devices, or None when not as many are free now."""
         with self._lock:
