@@ -152,6 +152,11 @@ class Lab:
     def name(self, kind: str) -> str:
         return f"{kind}-{next(_numbers)}"
 
+    @property
+    def owner(self) -> Any:
+        """The project."""
+        return pfs.Project(name=self.project)
+
     # Repos
 
     def uri(self, repo: str) -> str:
@@ -220,7 +225,7 @@ class Lab:
         return name
 
     def key(self, pipeline: str) -> Any:
-        return pps.Pipeline(name=pipeline, project=pfs.Project(name=self.project))
+        return pps.Pipeline(name=pipeline, project=self.owner)
 
     def pipeline_info(self, pipeline: str) -> Any:
         return self.pps.inspect_pipeline(pipeline=self.key(pipeline), details=True)

@@ -85,7 +85,7 @@ def test_two_branches_of_a_repo(lab: Any) -> None:
 def test_a_branch_that_points_at_an_older_commit_of_another(lab: Any) -> None:
     repo = lab.repo(a="x")
     head = lab.commit_info(repo).commit
-    lab.pfs.create_branch(branch=pfs.Branch.from_uri(f"{repo}@stable"), head=head)
+    lab.pfs.create_branch(branch=pfs.Branch.from_uri(f"{lab.uri(repo)}@stable"), head=head)
     lab.put(repo, {"b": "x"})
     inputs = [{"pfs": {"repo": repo, "name": b, "branch": b, "glob": "/"}} for b in ("master", "stable")]
     assert datums(lab, {"cross": inputs}) == ["master/a master/b stable/a"]
@@ -121,7 +121,7 @@ class TestVariables:
             "PACH_JOB_ID": job.job.id,
             "PACH_OUTPUT_COMMIT_ID": job.job.id,
             "PPS_PIPELINE_NAME": pipeline,
-            "PPS_PROJECT_NAME": "default",
+            "PPS_PROJECT_NAME": lab.project,
             "PPS_SPEC_COMMIT": lab.pipeline_info(pipeline).spec_commit.id,
         }
         if not seen["data"].startswith("/pfs/"):  # without isolation /pfs is somewhere else

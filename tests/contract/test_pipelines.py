@@ -24,21 +24,26 @@ def spec(name: str, repo: str = "data", **changes: Any) -> dict[str, Any]:
     return base | changes
 
 
-def create(lab: Any, text: dict[str, Any] | str, **flags: bool) -> Any:
-    text = text if isinstance(text, str) else json.dumps(text)
+def create(lab: Any, spec: dict[str, Any] | str, **flags: bool) -> Any:
+    """The answer; a pipeline whose spec names no project is one of the lab's."""
+    if isinstance(spec, dict) and spec["pipeline"] is not None:
+        spec = spec | {"pipeline": {"project": {"name": lab.project}} | spec["pipeline"]}
+    text = spec if isinstance(spec, str) else json.dumps(spec)
     answer = lab.pps.create_pipeline_v2(create_pipeline_request_json=text, **flags)
     return json.loads(answer.effective_create_pipeline_request_json)
 
 
 def repos(lab: Any, name: str) -> list[str]:
-    return [info.repo.type for info in lab.pfs.list_repo(type="") if info.repo.name == name]
+    return [
+        info.repo.type for info in lab.pfs.list_repo(type="", projects=[lab.owner]) if info.repo.name == name
+    ]
 
 
 class TestCreate:
     def test_the_answer_is_the_spec_with_all_defaults(self, lab: Any) -> None:
         repo, name = lab.repo(), lab.name("pipe")
         assert create(lab, spec(name, repo, datum_tries=2)) == {
-            "pipeline": {"project": {"name": "default"}, "name": name},
+            "pipeline": {"project": {"name": lab.project}, "name": name},
             "input": {"pfs": {"repo": repo, "glob": "/*"}},
             "transform": {"cmd": ["true"], "image": "ubuntu:20.04"},
             "outputBranch": "master",
@@ -50,12 +55,13 @@ class TestCreate:
 
     def test_what_is_kept_of_it(self, lab: Any) -> None:
         repo, name = lab.repo(), lab.name("pipe")
-        text = json.dumps(spec(name, repo, description="<x>"), indent=3)
+        key = {"name": name, "project": {"name": lab.project}}
+        text = json.dumps(spec(name, repo, description="<x>", pipeline=key), indent=3)
         create(lab, text)
         info = lab.pipeline_info(name)
         assert info.user_spec_json == text
         effective = json.loads(info.effective_spec_json)
-        assert effective["pipeline"] == {"name": name}
+        assert effective["pipeline"] == key
         assert "\\u003cx\\u003e" in info.effective_spec_json
         assert list(effective) == sorted(effective)
         assert (info.version, info.stopped, info.details.description) == (1, False, "<x>")
@@ -72,7 +78,7 @@ class TestCreate:
         repo = lab.repo()
         name = lab.pipeline({"pfs": {"repo": repo, "branch": "new", "glob": "/"}}, "true")
         assert lab.counts(name) == "SUCCESS t0"
-        assert lab.pfs.branch_exists(pfs.Branch.from_uri(f"{repo}@new"))
+        assert lab.pfs.branch_exists(pfs.Branch.from_uri(f"{lab.uri(repo)}@new"))
 
     def test_another_output_branch(self, lab: Any) -> None:
         name = lab.pipeline(lab.repo(a="1"), "cp /pfs/*/a /pfs/out/", output_branch="results")
@@ -82,8 +88,8 @@ class TestCreate:
     def test_the_older_call(self, lab: Any) -> None:
         repo, name = lab.repo(a="1"), lab.name("pipe")
         lab.pps.create_pipeline(
-            pipeline=pps.Pipeline(name=name),
-            input=pps.Input(pfs=pps.PfsInput(repo=repo, glob="/*")),
+            pipeline=lab.key(name),
+            input=pps.Input(pfs=pps.PfsInput(project=lab.project, repo=repo, glob="/*")),
             transform=pps.Transform(cmd=["sh"], stdin=["cp /pfs/*/a /pfs/out/"]),
         )
         assert lab.counts(name) == "SUCCESS p1 t1"
@@ -93,7 +99,7 @@ class TestCreate:
     def test_a_dry_run_answers_the_same_and_does_nothing(self, lab: Any) -> None:
         repo, name = lab.repo(), lab.name("pipe")
         dry = create(lab, spec(name, repo), dry_run=True)
-        assert not lab.pps.pipeline_exists(pps.Pipeline(name=name))
+        assert not lab.pps.pipeline_exists(lab.key(name))
         assert repos(lab, name) == []
         assert create(lab, spec(name, repo)) == dry
 
@@ -113,7 +119,7 @@ class TestCreate:
     @pytest.mark.parametrize(
         ("changes", "code", "text"),
         [
-            ({"input": {"pfs": {"repo": "none", "glob": "/"}}}, NOT_FOUND, "^repo default/none not found$"),
+            ({"input": {"pfs": {"repo": "none", "glob": "/"}}}, NOT_FOUND, "^repo {project}/none not found$"),
             (
                 {"input": {"pfs": {"project": "none", "repo": "x", "glob": "/"}}},
                 NOT_FOUND,
@@ -137,11 +143,11 @@ class TestCreate:
     def test_what_is_refused_creates_nothing(
         self, lab: Any, refused: Any, changes: dict[str, Any], code: grpc.StatusCode, text: str
     ) -> None:
-        before = [str(info.repo) for info in lab.pfs.list_repo(type="")]
+        before = [str(info.repo) for info in lab.pfs.list_repo(type="", projects=[lab.owner])]
         name = lab.name("pipe")
-        with refused(code, text):
+        with refused(code, text.replace("{project}", lab.project)):
             create(lab, spec(name, "none", **changes))
-        assert [str(info.repo) for info in lab.pfs.list_repo(type="")] == before
+        assert [str(info.repo) for info in lab.pfs.list_repo(type="", projects=[lab.owner])] == before
 
     @pytest.mark.parametrize("text", ["", "no json", "[]"])
     def test_what_is_no_object(self, lab: Any, refused: Any, text: str) -> None:
@@ -151,7 +157,7 @@ class TestCreate:
     def test_an_existing_pipeline_or_repo(self, lab: Any, refused: Any) -> None:
         repo = lab.repo()
         name = lab.pipeline(repo, "true")
-        with refused(grpc.StatusCode.ALREADY_EXISTS, f'^pipeline "default/{name}" already exists$'):
+        with refused(grpc.StatusCode.ALREADY_EXISTS, f'^pipeline "{lab.uri(name)}" already exists$'):
             create(lab, spec(name, repo))
         text = f'pipeline "{repo}" cannot be created because a repo with the same name already exists'
         with refused(UNKNOWN, text):
@@ -187,7 +193,7 @@ class TestUpdate:
     def test_what_is_refused_leaves_the_old_version(self, lab: Any, refused: Any) -> None:
         name = lab.pipeline(lab.repo(a="1"), "true")
         lab.job(name)
-        with refused(NOT_FOUND, "repo default/none not found"):
+        with refused(NOT_FOUND, f"repo {lab.uri('none')} not found"):
             create(lab, spec(name, "none"), update=True)
         assert (lab.pipeline_info(name).version, lab.counts(name)) == (1, "SUCCESS p1 t1")
 
@@ -197,7 +203,7 @@ class TestList:
         repo = lab.repo()
         names = [lab.pipeline(repo, "true") for _ in range(3)]
         lab.pipeline(repo, "true", name=names[0], update=True)
-        listed = [info.pipeline.name for info in lab.pps.list_pipeline()]
+        listed = [info.pipeline.name for info in lab.pps.list_pipeline(projects=[lab.owner])]
         assert [name for name in listed if name in names] == names[::-1]
 
     def test_history(self, lab: Any) -> None:
@@ -207,23 +213,19 @@ class TestList:
             lab.pipeline(repo, "true", name=name, update=True)
 
         def versions(history: int) -> list[int]:
-            found = lab.pps.list_pipeline(pipeline=pps.Pipeline(name=name), history=history)
+            found = lab.pps.list_pipeline(pipeline=lab.key(name), history=history)
             return [info.version for info in found]
 
         assert [versions(history) for history in (0, 1, -1)] == [[3], [3, 2], [3, 2, 1]]
 
-    def test_of_a_project(self, lab: Any) -> None:
-        project, name = lab.name("project"), lab.name("pipe")
-        lab.pfs.create_project(project=pfs.Project(name=project))
-        lab.pfs.create_repo(repo=pfs.Repo(name="data", project=pfs.Project(name=project)))
-        whole = spec(name) | {"pipeline": {"name": name, "project": {"name": project}}}
-        create(lab, whole)
-        found = lab.pps.list_pipeline(projects=[pfs.Project(name=project)])
-        assert [info.pipeline.name for info in found] == [name]
+    def test_of_a_project(self, lab: Any, new_project: Any) -> None:
+        name = lab.pipeline(lab.repo(), "true")
+        found = [list(lab.pps.list_pipeline(projects=[owner])) for owner in (lab.owner, new_project())]
+        assert [[info.pipeline.name for info in infos] for infos in found] == [[name], []]
 
     def test_inspecting_without_details(self, lab: Any) -> None:
         name = lab.pipeline(lab.repo(), "true")
-        info = lab.pps.inspect_pipeline(pipeline=pps.Pipeline(name=name))
+        info = lab.pps.inspect_pipeline(pipeline=lab.key(name))
         assert info.user_spec_json
         assert info.effective_spec_json
         assert not info.details.transform.cmd
@@ -234,7 +236,7 @@ class TestList:
         assert lab.pipeline_info(name).last_job_state == pps.JobState.JOB_FAILURE
 
     def test_missing(self, lab: Any, refused: Any) -> None:
-        with refused(NOT_FOUND, '^pipeline "default/none" not found$'):
+        with refused(NOT_FOUND, f'^pipeline "{lab.uri("none")}" not found$'):
             lab.pipeline_info("none")
 
     def test_one_that_scales_itself_stands_by(self, lab: Any, settled: Any) -> None:
@@ -246,22 +248,22 @@ class TestList:
 class TestDelete:
     def test_its_repos_go(self, lab: Any) -> None:
         name = lab.pipeline(lab.repo(a="1"), "true")
-        lab.pps.delete_pipeline(pipeline=pps.Pipeline(name=name))
+        lab.pps.delete_pipeline(pipeline=lab.key(name))
         assert repos(lab, name) == []
-        assert not lab.pps.pipeline_exists(pps.Pipeline(name=name))
+        assert not lab.pps.pipeline_exists(lab.key(name))
 
     def test_keep_repo_keeps_its_files_and_its_name(self, lab: Any, refused: Any) -> None:
         repo = lab.repo(a="1")
         name = lab.pipeline(repo, "cp /pfs/*/a /pfs/out/")
         lab.job(name)
-        lab.pps.delete_pipeline(pipeline=pps.Pipeline(name=name), keep_repo=True)
+        lab.pps.delete_pipeline(pipeline=lab.key(name), keep_repo=True)
         assert repos(lab, name) == ["user"]
         assert lab.files(name) == {"/a": "1"}
-        branch = lab.pfs.inspect_branch(branch=pfs.Branch.from_uri(f"{name}@master"))
+        branch = lab.pfs.inspect_branch(branch=pfs.Branch.from_uri(f"{lab.uri(name)}@master"))
         assert branch.provenance == []
         with refused(UNKNOWN, "a repo with the same name already exists"):
             create(lab, spec(name, repo))
-        lab.pfs.delete_repo(repo=pfs.Repo.from_uri(name))
+        lab.pfs.delete_repo(repo=pfs.Repo.from_uri(lab.uri(name)))
         create(lab, spec(name, repo))
 
     def test_one_that_others_read_needs_force(self, lab: Any, refused: Any) -> None:
@@ -269,82 +271,68 @@ class TestDelete:
         lower = lab.pipeline(upper, "true")
         lab.job(lower)
         with refused(UNKNOWN, "cannot be deleted because it's in the direct provenance"):
-            lab.pps.delete_pipeline(pipeline=pps.Pipeline(name=upper))
+            lab.pps.delete_pipeline(pipeline=lab.key(upper))
         assert repos(lab, upper) == ["meta", "spec", "user"]
-        lab.pps.delete_pipeline(pipeline=pps.Pipeline(name=upper), force=True)
+        lab.pps.delete_pipeline(pipeline=lab.key(upper), force=True)
         assert repos(lab, upper) == []
-        assert lab.pps.pipeline_exists(pps.Pipeline(name=lower))
+        assert lab.pps.pipeline_exists(lab.key(lower))
 
     def test_missing(self, lab: Any, refused: Any) -> None:
-        none = pps.Pipeline(name="none")
+        none = lab.key("none")
         lab.pps.delete_pipeline(pipeline=none)
         lab.pps.stop_pipeline(pipeline=none)
         for call in (lab.pps.delete_pipeline, lab.pps.stop_pipeline):
-            with refused(NOT_FOUND, 'pipeline "default/none" not found'):
+            with refused(NOT_FOUND, f'pipeline "{lab.uri("none")}" not found'):
                 call(pipeline=none, must_exist=True)
-        with refused(NOT_FOUND, 'pipeline "default/none" not found'):
+        with refused(NOT_FOUND, f'pipeline "{lab.uri("none")}" not found'):
             lab.pps.start_pipeline(pipeline=none)
 
     def test_all_of_a_project(self, lab: Any) -> None:
-        project = pfs.Project(name=lab.name("project"))
-        lab.pfs.create_project(project=project)
-        lab.pfs.create_repo(repo=pfs.Repo(name="data", project=project))
-        for name, repo in (("one", "data"), ("two", "one")):
-            create(lab, spec(name, repo) | {"pipeline": {"name": name, "project": {"name": project.name}}})
-        answer = lab.pps.delete_pipelines(projects=[project])
-        assert [pipeline.name for pipeline in answer.pipelines] == ["two", "one"]
-        assert list(lab.pps.list_pipeline(projects=[project])) == []
+        upper = lab.pipeline(lab.repo(), "true")
+        lower = lab.pipeline(upper, "true")
+        answer = lab.pps.delete_pipelines(projects=[lab.owner])
+        assert [pipeline.name for pipeline in answer.pipelines] == [lower, upper]
+        assert list(lab.pps.list_pipeline(projects=[lab.owner])) == []
 
     def test_the_repo_of_a_pipeline_cannot_go_alone(self, lab: Any, refused: Any) -> None:
         name = lab.pipeline(lab.repo(), "true")
         for force in (False, True):
             with refused(UNKNOWN, "associated with a pipeline - delete the pipeline instead"):
-                lab.pfs.delete_repo(repo=pfs.Repo.from_uri(name), force=force)
+                lab.pfs.delete_repo(repo=pfs.Repo.from_uri(lab.uri(name)), force=force)
 
 
-class TestOutputRepo:
-    """What others may not do with the commits of a pipeline."""
+class TestProjectDefaults:
+    def test_they_are_kept_as_given(self, lab: Any) -> None:
+        text = '{ "createPipelineRequest": {"datum_tries": 7} }'
+        lab.pps.set_project_defaults(project=lab.owner, project_defaults_json=text)
+        assert lab.pps.get_project_defaults(project=lab.owner).project_defaults_json == text
+        assert lab.pfs.inspect_project_v2(project=lab.owner).defaults_json == text
 
-    def test_its_commits_are_its_own(self, lab: Any, gate: Any, refused: Any) -> None:
-        name = lab.pipeline(lab.repo(a="1"), gate.wait())
-        visitor = gate.visitor()
-        head = lab.commit_info(name).commit
-        with refused(UNKNOWN, "cannot finish a pipeline output or meta commit, use 'stop job' instead"):
-            lab.pfs.finish_commit(commit=head)
-        with refused(UNKNOWN, f"cannot start a commit on an output branch: default/{name}@master"):
-            lab.pfs.start_commit(branch=pfs.Branch.from_uri(f"{name}@master"))
-        visitor.release()
-        assert lab.counts(name) == "SUCCESS p1 t1"
-
-
-class TestDefaults:
-    """Of a project, so that these tests do not meet the others."""
-
-    @pytest.fixture
-    def project(self, lab: Any) -> Any:
-        project = pfs.Project(name=lab.name("project"))
-        lab.pfs.create_project(project=project)
-        lab.pfs.create_repo(repo=pfs.Repo(name="data", project=project))
-        return project
-
-    def test_they_are_kept_as_given_and_used_by_new_pipelines(self, lab: Any, project: Any) -> None:
-        text = '{ "createPipelineRequest": {"datum_tries": 7, "resourceRequests": {"cpu": 2}} }'
-        lab.pps.set_project_defaults(project=project, project_defaults_json=text)
-        assert lab.pps.get_project_defaults(project=project).project_defaults_json == text
-        assert lab.pfs.inspect_project_v2(project=project).defaults_json == text
-        whole = spec("one", resource_requests={"memory": None})
-        answer = create(lab, whole | {"pipeline": {"name": "one", "project": {"name": project.name}}})
+    def test_new_pipelines_use_them_and_null_takes_one_out(self, lab: Any) -> None:
+        text = '{"createPipelineRequest": {"datum_tries": 7, "resourceRequests": {"cpu": 2}}}'
+        lab.pps.set_project_defaults(project=lab.owner, project_defaults_json=text)
+        answer = create(lab, spec("one", lab.repo(), resource_requests={"memory": None}))
         assert answer["datumTries"] == "7"
         assert answer["resourceRequests"] == {"cpu": 2, "disk": "1Gi"}
 
     @pytest.mark.parametrize("text", ["", "{", '{"bogus": 1}', '{"createPipelineRequest": {"bogus": 1}}'])
-    def test_what_is_refused(self, lab: Any, project: Any, refused: Any, text: str) -> None:
+    def test_what_is_refused(self, lab: Any, refused: Any, text: str) -> None:
         with refused(INVALID, "invalid project defaults JSON"):
-            lab.pps.set_project_defaults(project=project, project_defaults_json=text)
+            lab.pps.set_project_defaults(project=lab.owner, project_defaults_json=text)
+
+    def test_of_a_project_that_is_not_there(self, lab: Any, refused: Any) -> None:
+        with refused(NOT_FOUND, "contract-missing"):
+            lab.pps.get_project_defaults(project=pfs.Project(name="contract-missing"))
+
+
+class TestClusterDefaults:
+    @pytest.mark.parametrize("text", ["", "{", '{"bogus": 1}', '{"createPipelineRequest": {"bogus": 1}}'])
+    def test_what_is_refused(self, lab: Any, refused: Any, text: str) -> None:
         with refused(INVALID, "invalid cluster defaults JSON"):
             lab.pps.set_cluster_defaults(cluster_defaults_json=text)
 
-    def test_those_of_the_cluster(self, lab: Any) -> None:
+    @pytest.mark.cluster_wide
+    def test_setting_them_replaces_all(self, lab: Any) -> None:
         before = lab.pps.get_cluster_defaults().cluster_defaults_json
         assert json.loads(before)["createPipelineRequest"]["resourceRequests"] == REQUESTS
         try:
@@ -352,7 +340,3 @@ class TestDefaults:
             assert "resourceRequests" not in create(lab, spec("x", "none"), dry_run=True)
         finally:
             lab.pps.set_cluster_defaults(cluster_defaults_json=before)
-
-    def test_of_a_project_that_is_not_there(self, lab: Any, refused: Any) -> None:
-        with refused(NOT_FOUND, "none"):
-            lab.pps.get_project_defaults(project=pfs.Project(name="none"))

@@ -91,25 +91,6 @@ def test_it_heals_with_the_next_commit(lab: Any, chain: Chain) -> None:
     ]
 
 
-def test_below_a_killed_job_nothing_can_run(lab: Any, gate: Any) -> None:
-    upper = lab.pipeline(reads(lab.repo(a="1")), gate.wait())
-    lower = lab.pipeline(reads(upper), PASS_ON)
-    gate.visitor()
-    lab.pps.stop_job(job=lab.jobs(upper)[0].job)
-    assert lab.counts(lower) == "UNRUNNABLE t0"
-
-
-def test_a_job_waits_for_its_inputs(lab: Any, gate: Any) -> None:
-    repo = lab.repo(a="1")
-    upper = lab.pipeline(reads(repo), PASS_ON, gate.wait())
-    lower = lab.pipeline(reads(upper), PASS_ON)
-    visitor = gate.visitor()
-    assert lab.state(lower) == "CREATED"
-    visitor.release()
-    assert lab.counts(lower) == "SUCCESS p1 t1"
-    assert lab.files(lower) == {"/a": "1"}
-
-
 def test_an_update_upstream_makes_jobs_downstream(lab: Any, chain: Chain) -> None:
     lab.pipeline(reads(chain.repo), "echo new > /pfs/out/a", name=chain.first, update=True, reprocess=True)
     ids = {lab.job(pipeline).job.id for pipeline in chain.pipelines}

@@ -18,7 +18,7 @@ def data(repo: str, **fields: Any) -> dict[str, Any]:
 
 def datum_of(lab: Any, repo: str, path: str) -> str:
     """The id of the datum that is one file."""
-    node = pps.PfsInput(name="data", repo=repo, glob="/*")
+    node = pps.PfsInput(name="data", project=lab.project, repo=repo, glob="/*")
     found = lab.pps.list_datum(input=pps.Input(pfs=node))
     return str(next(info.datum.id for info in found if info.data[0].file.path == path))
 
@@ -184,7 +184,7 @@ class TestSamePath:
         pipeline = lab.pipeline(data(repo), "echo x > /pfs/out/same")
         lab.put(repo, {"c": "3"})
         assert lab.counts(pipeline) == "FAILURE p3 t3"
-        with lab.pfs.commit(branch=pfs.Branch.from_uri(f"{repo}@master")) as commit:
+        with lab.pfs.commit(branch=pfs.Branch.from_uri(f"{lab.uri(repo)}@master")) as commit:
             commit.delete_file(path="/a")
             commit.delete_file(path="/b")
         assert lab.counts(pipeline) == "SUCCESS p1 t1"
@@ -200,9 +200,3 @@ class TestScripts:
         script = ("set -e", "false", "echo on")
         pipeline = lab.pipeline(data(lab.repo(a="1")), *script, datum_tries=1)
         assert lab.counts(pipeline) == "FAILURE f1 t1"
-
-    def test_a_background_process_ends_with_its_code(self, lab: Any, gate: Any) -> None:
-        pipeline = lab.pipeline(data(lab.repo(a="1")), f"({gate.wait('here')}) &", "sleep 0.3")
-        visitor = gate.visitor()
-        assert lab.counts(pipeline) == "SUCCESS p1 t1"
-        assert visitor.is_gone()

@@ -83,37 +83,11 @@ def test_a_job_waits_for_its_commit_to_be_finished(lab: Any) -> None:
     repo = lab.repo(a="1")
     pipeline = lab.pipeline(data(repo), COPY)
     lab.job(pipeline)
-    commit = lab.pfs.start_commit(branch=pfs.Branch.from_uri(f"{repo}@master"))
+    commit = lab.pfs.start_commit(branch=pfs.Branch.from_uri(f"{lab.uri(repo)}@master"))
     lab.pfs.put_file_from_bytes(commit=commit, path="/b", data=b"2")
     assert lab.state(pipeline, commit.id) == "CREATED"
     lab.pfs.finish_commit(commit=commit)
     assert lab.counts(pipeline, commit.id) == "SUCCESS p1 s1 t2"
-
-
-def test_jobs_of_a_pipeline_run_one_after_the_other(lab: Any, gate: Any) -> None:
-    repo = lab.repo(a="1")
-    pipeline = lab.pipeline(data(repo), gate.wait("$data"))
-    first = gate.visitor()
-    commit = lab.put(repo, {"b": "2"})
-    assert lab.state(pipeline, commit) == "CREATED"
-    first.release()
-    second = gate.visitor()
-    states = [lab.state(pipeline, job.job.id) for job in lab.jobs(pipeline)]
-    assert (states, second.word[-2:]) == (["RUNNING", "SUCCESS"], "/b")
-    second.release()
-    assert lab.counts(pipeline, commit) == "SUCCESS p1 s1 t2"
-
-
-def test_parallelism_runs_datums_at_the_same_time(lab: Any, gate: Any) -> None:
-    repo = lab.repo(a="1", b="2", c="3")
-    pipeline = lab.pipeline(data(repo), gate.wait("$data"), parallelism_spec={"constant": 2})
-    visitors = [gate.visitor(), gate.visitor()]
-    job = lab.jobs(pipeline)[0]
-    assert (job.data_processed, job.data_total) == (0, 3)
-    for visitor in visitors:
-        visitor.release()
-    gate.visitor().release()
-    assert lab.counts(pipeline) == "SUCCESS p3 t3"
 
 
 class TestUpdate:
