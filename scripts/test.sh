@@ -78,8 +78,8 @@ render_docs() {
         ansible-doc --type role --json $(ls roles | sed 's/^/gpulab.pachyderm./') >/dev/null
 }
 
-build_nodes() { python -m testlab build >&3; }
-build_cluster() { python -m testlab cluster build >&3; }
+# build VERB: its steps are shown, as they take minutes.
+build() { python -m testlab $1 >&3; }
 
 demo() {
     local port
@@ -114,29 +114,27 @@ usable() {
     fi
 }
 
-stage_nodes() {
-    local before=$failed
-    usable nodes || return
-    check "test nodes: images and package repository" build_nodes
+# on_testlab STAGE VERB NAME ARGUMENT...: pytest on nodes, made of what `python -m testlab VERB` builds first.
+on_testlab() {
+    local before=$failed stage=$1 verb=$2
+    shift 2
+    usable "$stage" || return
+    check "testlab $verb: what is missing of images, packages and commands" build "$verb"
     [ "$failed" = "$before" ] || return
-    # Each lab is one worker's; three of them keep two cores busy. A line for each test, since some take minutes.
-    tests "tests on nodes" tests/nodes -vv -n 3 --dist loadscope --no-loadscope-reorder
+    # A line for each test, since some take minutes.
+    tests "$@" -vv
 }
 
-# cluster_tests NAME PATH...: one cluster, so one worker.
-cluster_tests() {
-    local before=$failed
-    usable cluster || return
-    check "simulated cluster: commands, images, nodes" build_cluster
-    [ "$failed" = "$before" ] || return
-    tests "$@" -vv -n 0
-}
+# Each lab is one worker's; three of them keep two cores busy.
+stage_nodes() { on_testlab nodes build "tests on nodes" tests/nodes -n 3 --dist loadscope --no-loadscope-reorder; }
+
+# Two lanes: the cluster of real nodes is one worker's, those of simulated nodes are the other's.
+on_cluster() { on_testlab cluster "cluster build" "$@" -n 2 --dist loadgroup; }
 stage_cluster() {
-    cluster_tests "site.yml, the tutorial and reset.yml on the simulated cluster" \
-        tests/cluster/test_{site,tutorial,reset}.py
+    on_cluster "site.yml, the tutorial and reset.yml on the simulated cluster" tests/cluster/test_{site,tutorial,reset}.py
 }
-# These, and what each role does with faults: half an hour and more.
-stage_cluster_all() { cluster_tests "roles and playbooks on the simulated cluster" tests/cluster; }
+# These, and what each role does with faults.
+stage_cluster_all() { on_cluster "roles and playbooks on the simulated cluster" tests/cluster; }
 stage_demo() { check "make demo" demo; }
 
 stages=("$@")

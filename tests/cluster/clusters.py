@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,14 +16,11 @@ from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs
 
 from testlab import __main__ as verbs
-from testlab import lab
 from testlab.cluster import cluster as kubernetes
 from testlab.cluster import verbs as cluster_verbs
 from testlab.engine import Engine
-from tests.nodes.labs import Run, play
+from tests.cluster.api import ROOT, Api
 
-ROOT = Path(__file__).resolve().parents[2]
-INVENTORY = ROOT / "inventories/simulated"
 SITE = ROOT / "site.yml"
 AUDIT_LOG = "/var/log/kubernetes/audit.log"
 # The user in the kubeconfig that playbooks get: all else is Kubernetes' own.
@@ -44,33 +40,14 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Cluster:
+class Cluster(Api):
     engine: Engine
-    lab: str
 
     @property
-    def directory(self) -> Path:
-        """Where the inventory, the kubeconfig and the commands are."""
-        return lab.inventory_path(self.lab).parent
-
-    @property
-    def kubeconfig(self) -> Path:
-        return self.directory / "kubeconfig"
-
-    def play(self, playbook: Path, *arguments: str, kill_at: str = "") -> Run:
-        """Run a playbook with inventories/simulated, which is told to look at this lab."""
+    def inventory(self) -> Path:
+        """inventories/simulated, which is told to look at this lab."""
         os.environ["SIMULATED_LAB"] = self.lab
-        return play(INVENTORY, playbook, *arguments, kill_at=kill_at)
-
-    def kubectl(self, *arguments: str, check: bool = True) -> str:
-        command = [str(self.directory / "kubectl"), "--kubeconfig", str(self.kubeconfig), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        assert not check or done.returncode == 0, done.stderr
-        return done.stdout
-
-    def get(self, kind: str, *arguments: str) -> list[dict[str, Any]]:
-        found = json.loads(self.kubectl("get", kind, "--output=json", *arguments))
-        return list(found["items"]) if "items" in found else [found]
+        return ROOT / "inventories/simulated"
 
     def sh(self, node: str, script: str) -> str:
         """What a shell script says on a node. It must succeed."""
@@ -121,12 +98,12 @@ def writes(requests: list[Request]) -> list[Request]:
     return [one for one in requests if one.verb not in READS and "reviews" not in one.resource]
 
 
-def until(truth: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def until(truth: Callable[[], bool], what: str, seconds: float = 60, pause: float = 0.5) -> None:
     """Wait for what a cluster does in its own time; nothing here is told when."""
     end = time.monotonic() + seconds
     while not truth():
         assert time.monotonic() < end, f"{what}: not within {seconds} s"
-        time.sleep(0.5)
+        time.sleep(pause)
 
 
 @contextmanager
@@ -135,6 +112,6 @@ def running(name: str) -> Iterator[Cluster]:
     engine = verbs.usable_engine()
     try:
         kubernetes.up(engine, name, cluster_verbs.build(engine, verbs.build))
-        yield Cluster(engine, name)
+        yield Cluster(name, engine)
     finally:
         cluster_verbs.down(engine, [name])

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One cluster for all tests here, which one worker runs in the order of their files.
+"""One cluster of real nodes, and clusters of simulated ones, in two lanes that run beside each other.
+
+With --dist loadgroup each lane is one worker's, and keeps the order of its files; with -n 0 one follows the
+other.
 
 CLUSTER_LAB=simulated takes the one that `make cluster` started, as it is, and leaves it running: for single
 tests.
@@ -15,12 +18,15 @@ import pytest
 from testlab import cache, host
 from testlab.engine import Engine
 from tests.cluster import clusters, simulated
+from tests.cluster.api import Api
 
 LAB = "test-cluster"
 
 
 # site.yml has to find bare nodes; those before reset.yml need what it made; others need a cluster only.
 FIRST = ["test_site", "test_tutorial", "test_device_plugin", "test_volumes", "test_reset"]
+# These need no node that runs anything.
+SIMULATED = ["test_capacity", "test_device_plugin_installs", "test_helm"]
 
 
 def place(item: pytest.Item) -> int:
@@ -29,6 +35,9 @@ def place(item: pytest.Item) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
+    for item in items:
+        lane = "simulated" if item.path.stem in SIMULATED else "real"
+        item.add_marker(pytest.mark.xdist_group(lane))
     if reason := host.refusal(cache.directory()):
         for item in items:
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -44,14 +53,14 @@ def _path() -> None:
 def cluster() -> Iterator[clusters.Cluster]:
     """Two bare nodes with Kubernetes on them."""
     if own := os.environ.get("CLUSTER_LAB"):
-        yield clusters.Cluster(Engine(cache.directory()), own)
+        yield clusters.Cluster(own, Engine(cache.directory()))
         return
     with clusters.running(LAB) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="session")
-def kwok() -> Iterator[simulated.Simulated]:
+def kwok() -> Iterator[Api]:
     """A control plane and ten nodes that are only simulated."""
     with simulated.running("test-kwok", 10) as found:
         yield found

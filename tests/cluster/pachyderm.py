@@ -4,17 +4,11 @@
 from __future__ import annotations
 
 import json
-import select
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-
-import yaml
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart import Declared
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart import Run as ModuleRun
@@ -24,7 +18,8 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart_values imp
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._kubernetes import KUBERNETES_SPEC, Kubernetes
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._plan import Outcome
 from ansible_collections.gpulab.pachyderm.plugins.modules.pachyderm_chart import ARGUMENTS
-from tests.cluster.clusters import ROOT, Cluster
+from tests.cluster.api import ROOT, connection
+from tests.cluster.clusters import Cluster
 from tests.nodes.labs import Run
 
 FILES = Path(__file__).parent / "files"
@@ -76,7 +71,7 @@ class Lab:
             **defaults,
             "namespace": self.namespace,
             "chart": str(CHART),
-            "helm_binary": str(self.cluster.directory / "helm"),
+            "helm_binary": str(self.cluster.helm),
             "kubeconfig": str(self.cluster.kubeconfig),
             **options,
             "settings": {**plain, **settings, "values": values},
@@ -89,8 +84,7 @@ class Lab:
     def deploy(self, settings: dict[str, Any], wait: int = 120, **options: Any) -> Outcome:
         """As the role does it: the module, then wait for the pods."""
         outcome = self.module(settings, **options)
-        params = {**dict.fromkeys(KUBERNETES_SPEC), "kubeconfig": str(self.cluster.kubeconfig)}
-        rollout(Kubernetes(params), self.namespace, wait)
+        rollout(connection(self.cluster.kubeconfig), self.namespace, wait)
         return outcome
 
     def endpoint(self, *arguments: str, **variables: Any) -> Run:
@@ -112,7 +106,7 @@ class Lab:
         return dict(self.get("secret", "gpulab-pachyderm")[0]["data"])
 
     def helm(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [str(self.cluster.directory / "helm"), "--kubeconfig", str(self.cluster.kubeconfig)]
+        command = [str(self.cluster.helm), "--kubeconfig", str(self.cluster.kubeconfig)]
         return subprocess.run(
             [*command, "--namespace", self.namespace, *arguments], capture_output=True, text=True, timeout=120
         )
@@ -134,65 +128,3 @@ def installed(cluster: Cluster, namespace: str) -> Iterator[Lab]:
         cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=60s", check=False)
         cluster.kubectl("delete", "--filename", str(FILES / "volume.yml"), "--timeout=30s", check=False)
         cluster.sh("gpu1", "rm -rf /var/lib/pachyderm-by-hand")
-
-
-@contextmanager
-def cut_off(kubeconfig: Path, target: Path, connections: int) -> Iterator[Path]:
-    """A kubeconfig whose API server is gone after so many connections."""
-    content = yaml.safe_load(kubeconfig.read_text())
-    where = content["clusters"][0]["cluster"]
-    address = urlsplit(where["server"])
-    listener = socket.create_server(("127.0.0.1", 0))
-    content["clusters"][0]["cluster"] = {
-        "server": f"https://127.0.0.1:{listener.getsockname()[1]}",
-        "insecure-skip-tls-verify": True,
-    }
-    target.write_text(yaml.safe_dump(content))
-
-    def carry() -> None:
-        pairs: dict[socket.socket, socket.socket] = {}
-        left = connections
-        while ready := select.select([listener, *pairs], [], [])[0]:
-            for one in ready:
-                if one is listener:
-                    near, _ = listener.accept()
-                    if left == 0:
-                        # All at once, as when a machine goes.
-                        for end in (near, listener, *pairs):
-                            end.close()
-                        return
-                    left -= 1
-                    far = socket.create_connection((address.hostname, address.port))
-                    pairs |= {near: far, far: near}
-                elif one in pairs:
-                    data = b""
-                    with suppress(OSError):
-                        data = one.recv(65536)
-                    if data:
-                        pairs[one].sendall(data)
-                    else:
-                        other = pairs.pop(one)
-                        pairs.pop(other)
-                        one.close()
-                        other.close()
-
-    thread = threading.Thread(target=carry, daemon=True)
-    thread.start()
-    try:
-        yield target
-    finally:
-        with suppress(OSError):
-            # The one that ends it, where the run came to less.
-            for _ in range(connections + 1):
-                socket.create_connection(("127.0.0.1", listener.getsockname()[1])).close()
-        thread.join(10)
-
-
-def changed(run: Run) -> list[str]:
-    return [event.task for event in run.events if event.changed]
-
-
-def failure(run: Run) -> str:
-    """What the user is told, once."""
-    assert run.status != 0, run.output
-    return run.failure("localhost")

@@ -20,7 +20,7 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._kubernetes impor
 from ansible_collections.gpulab.pachyderm.plugins.modules.nvidia_gpu_capacity import ARGUMENTS
 from testlab.cluster import kwok as nodes
 from tests.cluster import simulated
-from tests.cluster.simulated import Simulated
+from tests.cluster.api import Api, connection
 
 GPU = "nvidia.com/gpu"
 SIZES = [10, 100, 1000]
@@ -29,36 +29,29 @@ SIZES = [10, 100, 1000]
 class Look:
     """One look at all nodes, which all have to lend their GPUs, and what it asked for."""
 
-    def __init__(self, cluster: Simulated, **given: Any) -> None:
+    def __init__(self, cluster: Api, **given: Any) -> None:
         defaults = {name: option.get("default") for name, option in ARGUMENTS.items()}
         options = parse_options({**defaults, "node_selector": "nvidia.com/gpu.present=true", **given})
-        api = cluster.api
-        self.asked: list[str] = []
-        send = api._send
-
-        def counted(method: str, path: str, *rest: Any) -> bytes:
-            self.asked.append(f"{method} {path}")
-            return send(method, path, *rest)
-
-        api._send = counted  # type: ignore[method-assign]
+        api = connection(cluster.kubeconfig)
         self.values = run_capacity(api, options, False).values
+        self.asked = api.sent
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Simulated]:
+def lab() -> Iterator[Api]:
     """Its own: a thousand nodes would slow the other tests down."""
     with simulated.running("test-scale", SIZES[0]) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def looks(lab: Simulated) -> dict[int, Look]:
+def looks(lab: Api) -> dict[int, Look]:
     """One at each size, as the cluster grows."""
     looks = {}
     there = SIZES[0]
     for size in SIZES:
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(functools.partial(add, lab.api), range(there, size)))
+            list(pool.map(functools.partial(add, connection(lab.kubeconfig)), range(there, size)))
         there = size
         while not ready(lab, size):
             time.sleep(0.5)
@@ -70,7 +63,7 @@ def add(api: Kubernetes, number: int) -> None:
     api.create("/api/v1/nodes", nodes.node(number))
 
 
-def ready(lab: Simulated, size: int) -> bool:
+def ready(lab: Api, size: int) -> bool:
     return len([node for node in Look(lab, node_selector=None).values["nodes"] if node["ready"]]) == size
 
 
@@ -88,7 +81,7 @@ def test_requests_are_lists_however_many_nodes(looks: dict[int, Look], size: int
     assert not [request for request in looks[size].asked if "/gpu-" in request]
 
 
-def test_pods_hold_gpus_and_wait_for_them(lab: Simulated, looks: dict[int, Look]) -> None:
+def test_pods_hold_gpus_and_wait_for_them(lab: Api, looks: dict[int, Look]) -> None:
     pod: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -107,7 +100,7 @@ def test_pods_hold_gpus_and_wait_for_them(lab: Simulated, looks: dict[int, Look]
     assert f"Insufficient {GPU}" in waiting["reason"]
 
 
-def test_nodes_that_do_not_lend_theirs_are_named(lab: Simulated, looks: dict[int, Look]) -> None:
+def test_nodes_that_do_not_lend_theirs_are_named(lab: Api, looks: dict[int, Look]) -> None:
     with pytest.raises(PachydermError) as error:
         Look(lab, node_selector=None, nodes=["gpu-0001", "absent"], minimum=9)
     assert "2 of 2 nodes have too few nvidia.com/gpu" in str(error.value)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart_pins import PINS, recover
-from tests.cluster.clusters import ROOT, Cluster
+from tests.cluster.api import ROOT
+from tests.cluster.clusters import Cluster
 
 CHART = ROOT / "testlab/charts/pachyderm"
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.clusters import Cluster, until, writes
-from tests.cluster.pachyderm import Lab, changed, failure, installed
-from tests.cluster.simulated import result
+from tests.cluster.pachyderm import Lab, installed
+from tests.cluster.runs import changed, refused, result
 
 NAMESPACE = "test-endpoint"
 
@@ -46,11 +46,11 @@ def test_what_it_is_told_to_find(lab: Lab) -> None:
 
 
 def test_what_is_not_there(lab: Lab) -> None:
-    assert "load_balancer: no service of that type" in failure(
+    assert "load_balancer: no service of that type" in refused(
         lab.endpoint(test_method="load_balancer", test_wait=0)
     )
-    assert "this cluster" not in failure(lab.endpoint(test_method="route", test_wait=0))
-    assert "has no services" in failure(lab.endpoint(test_namespace="nobodys", test_wait=0))
+    assert "this cluster" not in refused(lab.endpoint(test_method="route", test_wait=0))
+    assert "has no services" in refused(lab.endpoint(test_namespace="nobodys", test_wait=0))
 
 
 def test_a_forward_is_kept_open_taken_again_and_ended(lab: Lab) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.simulated import Simulated, changed, done, refused, result
+from tests.cluster.api import Api
+from tests.cluster.runs import changed, done, refused, result
 from tests.nodes.labs import Run
 
 PASSWORD = "geheim-4711"
@@ -25,7 +26,7 @@ INDEX = "apiVersion: v1\nentries: {}\n"
 class Host:
     """Where the role puts the client, and where it gets it from."""
 
-    def __init__(self, kwok: Simulated, directory: Path) -> None:
+    def __init__(self, kwok: Api, directory: Path) -> None:
         self.kwok = kwok
         self.home = directory / "bin"
         self.archive = directory / "helm.tar.gz"
@@ -53,7 +54,7 @@ class Host:
 
 
 @pytest.fixture(scope="module")
-def archived(kwok: Simulated, tmp_path_factory: pytest.TempPathFactory) -> Host:
+def archived(kwok: Api, tmp_path_factory: pytest.TempPathFactory) -> Host:
     return Host(kwok, tmp_path_factory.mktemp("helm"))
 
 
@@ -164,10 +165,12 @@ def test_tiller_is_named_and_left_alone(host: Host) -> None:
     assert "kubectl -n kube-system delete deployment/tiller-deploy" in run.output
 
 
-def test_a_cluster_that_is_away_is_one_line(host: Host, tmp_path: Path) -> None:
+def test_an_api_server_that_goes_in_the_middle(host: Host, tmp_path: Path) -> None:
+    """It is asked once: when the client is there, whether there is Tiller."""
     path = tmp_path / "kubeconfig"
     path.write_text(re.sub(r"127.0.0.1:\d+", "127.0.0.1:1", (host.kwok.directory / "kubeconfig").read_text()))
-    given = {"helm_binary": str(host.kwok.helm), "helm_tiller_check": True, "test_kubeconfig": str(path)}
-    message = refused(host.role(**given))
+    message = refused(host.role(helm_tiller_check=True, test_kubeconfig=str(path)))
     assert "the cluster cannot be asked whether it has Tiller: host='127.0.0.1', port=1" in message
     assert "Connection refused" in message
+    assert (host.home / "helm").exists()
+    assert changed(host.role(helm_tiller_check=True)) == []

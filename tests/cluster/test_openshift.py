@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.clusters import Cluster
-from tests.cluster.pachyderm import FILES, Lab, changed, failure, installed
-from tests.cluster.simulated import result
+from tests.cluster.pachyderm import FILES, Lab, installed
+from tests.cluster.runs import changed, refused, result
 
 NAMESPACE = "test-openshift"
 KINDS = FILES / "openshift.yml"
@@ -59,17 +59,17 @@ def openshift(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
 
 
 def test_a_route_without_the_kind_is_refused(lab: Lab) -> None:
-    assert "pachyderm_route: this cluster has no routes" in failure(lab.play("--check", **ROUTED))
+    assert "pachyderm_route: this cluster has no routes" in refused(lab.play("--check", **ROUTED))
 
 
 def test_constraints_that_are_not_there(openshift: Lab) -> None:
-    assert "no SecurityContextConstraints mine" in failure(
+    assert "no SecurityContextConstraints mine" in refused(
         openshift.play("--check", pachyderm_openshift_scc="mine")
     )
 
 
 def test_constraints_that_allow_no_directory_of_the_host(openshift: Lab) -> None:
-    assert "anyuid allows no directories" in failure(
+    assert "anyuid allows no directories" in refused(
         openshift.play("--check", pachyderm_openshift_scc="anyuid")
     )
 
@@ -98,7 +98,7 @@ def test_binding_and_route(openshift: Lab) -> None:
 
 
 def test_the_endpoint_is_the_route_once_a_router_admits_it(openshift: Lab) -> None:
-    assert "is not admitted by a router" in failure(openshift.endpoint(test_method="route", test_wait=0))
+    assert "is not admitted by a router" in refused(openshift.endpoint(test_method="route", test_wait=0))
     condition = {"type": "Admitted", "status": "True"}
     status = {"ingress": [{"host": "pachyderm.apps.example.com", "conditions": [condition]}]}
     openshift.kubectl(

@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._errors import PachydermError
+from tests.cluster import outage
 from tests.cluster.clusters import Cluster, until, writes
-from tests.cluster.pachyderm import Lab, changed, cut_off, failure, installed
-from tests.cluster.simulated import result
+from tests.cluster.pachyderm import Lab, installed
+from tests.cluster.runs import changed, refused, result
 
 NAMESPACE = "test-pachyderm"
 TOKEN = "root-token-of-the-test"
@@ -87,7 +88,7 @@ def test_secrets_reach_no_output(lab: Lab, deployed: dict[str, Any], tmp_path: P
         {"values": {"pachd": {"annotations": {"test": "secrets"}}}},
         {"fixture": {"fail": "render"}},
     ):
-        run = lab.play("-vvv", "--diff", "--check", **arguments)  # type: ignore[arg-type]
+        run = lab.play("-vvv", "--diff", "--check", **arguments)
         assert not [text for text in known if text in run.output]
 
 
@@ -180,6 +181,11 @@ def test_a_release_that_a_killed_helm_left_pending(lab: Lab, deployed: dict[str,
     assert healed.plan is not None
     assert [action.verb for action in healed.plan.actions] == ["roll back", "upgrade"]
     assert healed.values["release"]["status"] == "deployed"
+    # The hook's Job still waits. Helm takes it away before the next hook of that name.
+    assert [job["status"].get("active") for job in lab.get("jobs")] == [1]
+    lab.deploy({"values": {"fixture": {"hook": ["true"]}}})
+    assert lab.get("jobs") == []
+    lab.deploy({})
     assert changed(lab.play()) == []
 
 
@@ -202,7 +208,7 @@ def test_a_service_account_that_may_do_little(lab: Lab, deployed: dict[str, Any]
     kubeconfig["users"][0]["user"] = {"token": token}
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
     run = lab.play(test_kubeconfig=str(tmp_path / "kubeconfig"))
-    told = failure(run)
+    told = refused(run)
     assert "secrets is forbidden" in told
     assert f"system:serviceaccount:{NAMESPACE}:little" in told
     assert 'cannot list resource "secrets"' in told
@@ -215,9 +221,9 @@ def test_an_api_server_that_goes_in_the_middle(
 ) -> None:
     """Wherever it goes, one line says so, and the next run converges."""
     settings = {"values": {"pachd": {"annotations": {"cut": str(connections)}}}}
-    with cut_off(lab.cluster.kubeconfig, tmp_path / "kubeconfig", connections) as kubeconfig:
+    with outage.behind(lab.cluster.kubeconfig, tmp_path / "kubeconfig", connections) as server:
         with pytest.raises(PachydermError) as told:
-            lab.module(settings, kubeconfig=str(kubeconfig))
+            lab.module(settings, kubeconfig=str(server.kubeconfig))
         assert "\n" not in str(told.value)
         assert re.search("cannot reach the API server|helm |Kubernetes cluster unreachable", str(told.value))
     lab.deploy(settings, stuck_after=0)

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from tests.cluster import clusters
-from tests.cluster.clusters import ROOT, Cluster
+from tests.cluster.api import ROOT
+from tests.cluster.clusters import Cluster
 
 RESET = ROOT / "playbooks/reset.yml"
 MEANT = ("--extra-vars", "reset_confirm=true")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from pachyderm_sdk.api import pfs, pps
 
-from tests.cluster.clusters import ROOT, Cluster
+from tests.cluster.api import ROOT
+from tests.cluster.clusters import Cluster
 from tests.nodes.labs import Run
 
 WORKFLOW = ROOT / "playbooks/workflow.yml"

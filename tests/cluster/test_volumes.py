@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
-import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster import clusters, simulated
+from ansible_collections.gpulab.pachyderm.plugins.module_utils import _kubernetes_probe
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._errors import PachydermError
+from tests.cluster import clusters, outage
+from tests.cluster.api import connection
 from tests.cluster.clusters import Cluster
-from tests.cluster.simulated import changed, refused, result
+from tests.cluster.runs import changed, done, refused, result
 from tests.nodes.labs import Run
 
 IMAGE = "localhost/testlab/busybox:1"
@@ -21,11 +25,16 @@ INSTALLED: dict[str, Any] = {
     "dynamic_volumes_probe_image": IMAGE,
 }
 PROBE = "gpulab-volume-probe"
+# One more provisioner, on the side: volumes of the first are in use.
+SECOND: dict[str, Any] = {
+    "dynamic_volumes_local_path_default": False,
+    "dynamic_volumes_local_path_class": "second",
+    "dynamic_volumes_storage_class": "local-path",
+}
 
 
 def role(cluster: Cluster, *arguments: str, kill_at: str = "", **variables: Any) -> Run:
-    declared = json.dumps({"test_role": "dynamic_volumes", **INSTALLED, **variables})
-    return cluster.play(simulated.ROLE, "--extra-vars", declared, *arguments, kill_at=kill_at)
+    return cluster.role("dynamic_volumes", *arguments, kill_at=kill_at, **{**INSTALLED, **variables})
 
 
 def left(cluster: Cluster) -> list[str]:
@@ -76,7 +85,7 @@ def test_what_a_killed_probe_left_goes_with_the_next(cluster: Cluster) -> None:
             "spec": {"containers": [container], "volumes": [volume]},
         },
     ]
-    simulated.Simulated(cluster.lab).apply(*items)
+    cluster.apply(*items)
     clusters.until(lambda: len(left(cluster)) == 3, "the left-over pod has its volume")
     assert changed(role(cluster, dynamic_volumes_probe="always")) == []
     assert left(cluster) == []
@@ -125,18 +134,49 @@ def test_what_cannot_be_is_refused(cluster: Cluster, variables: dict[str, Any], 
 
 
 def test_it_can_be_removed_and_predicted(cluster: Cluster) -> None:
-    """On the side, by another class: volumes of the first are in use."""
-    own = {
-        "dynamic_volumes_local_path_default": False,
-        "dynamic_volumes_local_path_class": "second",
-        "dynamic_volumes_storage_class": "local-path",
-    }
     assert (
-        changed(role(cluster, "--check", **own))
-        == changed(role(cluster, **own))
+        changed(role(cluster, "--check", **SECOND))
+        == changed(role(cluster, **SECOND))
         == ["Install local-path-provisioner"]
     )
-    assert changed(role(cluster, **own)) == []
+    assert changed(role(cluster, **SECOND)) == []
     names = [item["metadata"]["name"] for item in cluster.get("storageclass")]
     assert {"local-path", "second"} <= set(names)
     cluster.kubectl("delete", "storageclass", "second")
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+def test_an_api_server_that_goes_in_the_middle(cluster: Cluster, tmp_path: Path, connections: int) -> None:
+    """While the role looks, and when it installs: one line says so, and the next run converges."""
+    try:
+        with outage.behind(cluster.kubeconfig, tmp_path / "kubeconfig", connections) as server:
+            run = role(cluster, **SECOND, test_kubeconfig=str(server.kubeconfig))
+        assert re.search("cannot reach the API server|cluster cannot be asked for its", refused(run))
+        assert len(run.failure("localhost")) < 500
+        done(role(cluster, **SECOND))
+        assert changed(role(cluster, **SECOND)) == []
+    finally:
+        cluster.kubectl("delete", "storageclass", "second", "--ignore-not-found")
+
+
+def test_an_api_server_that_goes_while_a_volume_is_made(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its probe stays, and goes with the next run."""
+    # Else it is waited for as long as one takes to start.
+    monkeypatch.setattr(_kubernetes_probe, "_REMOVAL", 4)
+    volume = {"name": "v", "persistentVolumeClaim": {"claimName": PROBE}}
+    container = {"name": "c", "image": IMAGE, "command": ["sleep", "1000"]}
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+    probe = _kubernetes_probe.Probe(
+        PROBE, "default", {"containers": [container], "volumes": [volume]}, claim, 30
+    )
+    with (
+        outage.behind(cluster.kubeconfig, tmp_path / "kubeconfig") as server,
+        outage.once(lambda: len(left(cluster)) == 3, server.end),
+        pytest.raises(PachydermError, match="cannot reach the API server"),
+    ):
+        _kubernetes_probe.run_probe(connection(server.kubeconfig), probe, False)
+    assert len(left(cluster)) == 3
+    assert changed(role(cluster, dynamic_volumes_probe="always")) == []
+    assert left(cluster) == []
