@@ -29,7 +29,7 @@ from pachyderm_sdk.api import pfs
 from pachd_embedded.server import Server, Settings
 from pachd_embedded.workers.process import ProcessWorker
 from tests.contract.auth_lab import AuthLab
-from tests.contract.lab import AnyTextWith, Data, Lab, poll
+from tests.contract.lab import AnyTextWith, Data, Lab, poll, projects
 
 ADDRESS = os.environ.get("PACHD_ADDRESS", "")
 GPUS = 2
@@ -96,20 +96,8 @@ def client(connect: Connect) -> Client:
 @pytest.fixture
 def new_project(client: Client) -> Iterator[Callable[[], pfs.Project]]:
     """Makes projects, which are deleted after the test with all that is in them."""
-    made: list[pfs.Project] = []
-
-    def make() -> pfs.Project:
-        project = pfs.Project(name=f"contract-{uuid.uuid4().hex[:12]}")
-        client.pfs.create_project(project=project)
-        made.append(project)
-        return project
-
-    yield make
-    # A pipeline of one may read from another, so all pipelines go first.
-    client.pps.delete_pipelines(projects=made, force=True)
-    client.pfs.delete_repos(projects=made, force=True)
-    for project in made:
-        client.pfs.delete_project(project=project)
+    with projects(client) as new:
+        yield new
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ import json
 import os
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pachyderm_sdk import Client
@@ -33,6 +35,25 @@ def poll(condition: Callable[[], Any]) -> Any:
     return answer
 
 
+@contextmanager
+def projects(client: Client) -> Iterator[Callable[[], pfs.Project]]:
+    """Makes projects, which are deleted at the end with all that is in them."""
+    made: list[pfs.Project] = []
+
+    def make() -> pfs.Project:
+        project = pfs.Project(name=f"contract-{uuid.uuid4().hex[:12]}")
+        client.pfs.create_project(project=project)
+        made.append(project)
+        return project
+
+    yield make
+    # A pipeline of one may read from another, so all pipelines go first.
+    client.pps.delete_pipelines(projects=made, force=True)
+    client.pfs.delete_repos(projects=made, force=True)
+    for project in made:
+        client.pfs.delete_project(project=project)
+
+
 class AnyTextWith(str):
     """Equal to each text in which the pattern is found; shows the pattern where it is not."""
 
@@ -46,6 +67,7 @@ class Data:
     """A repo and what most tests do with one. `name` is the repo's URI: REPO, or PROJECT/REPO."""
 
     def __init__(self, client: Client, name: str) -> None:
+        self.client = client
         self.api = client.pfs
         self.name = name
         self.repo = pfs.Repo.from_uri(name)

@@ -17,13 +17,7 @@ from pachd_embedded.pfs.glob import Glob
 from pachd_embedded.pps import protojson
 from pachd_embedded.pps.datums import Datum, InputFile, datum_env, input_files, list_datums
 from pachd_embedded.pps.inputs import fill_input
-
-# Repos as paths, directories with a trailing slash, as FileInfo has them.
-REPOS = {
-    "l": ["/", "/a-1", "/a-2", "/b-1", "/d/", "/d/x", "/d/y"],
-    "r": ["/", "/a-9", "/b-7", "/b-8", "/c-1"],
-    "empty": [],
-}
+from tests.contract.oracle import DATUM_COUNTS, DATUM_PATHS, GROUP_BY, JOIN_ON, letters, of
 
 
 def hash_of(path: str) -> bytes:
@@ -32,7 +26,7 @@ def hash_of(path: str) -> bytes:
 
 def glob_files(pfs: Any) -> Iterator[InputFile]:
     glob = Glob(pfs.glob)
-    matched = [path for path in REPOS[pfs.repo] if glob.match(path.rstrip("/") or "/")]
+    matched = [path for path in DATUM_PATHS[pfs.repo] if glob.match(path.rstrip("/") or "/")]
     return input_files(pfs, [(path, "c" * 32, hash_of(path), len(path)) for path in matched])
 
 
@@ -43,46 +37,12 @@ def datums(node: dict[str, Any]) -> list[Datum]:
     return list(list_datums(message, glob_files))
 
 
-def of(repo: str, glob: str, **options: Any) -> dict[str, Any]:
-    return {"pfs": {"repo": repo, "glob": glob} | options}
-
-
-JOIN_ON = {"joinOn": "$1"}
-OUTER = {"joinOn": "$1", "outerJoin": True}
-GROUP_BY = {"groupBy": "$1"}
-
-
-def letters(kind: str, left: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:
-    """Both repos under a glob that captures the letter and the digit of a name."""
-    return {kind: [of("l", "/(*)-(*)", **left), of("r", "/(*)-(*)", **right)]}
-
-
-# An input and how many files each of its datums has, as counted on a real pachd with these repos.
-COUNTS = [
-    (of("l", "/"), [1]),
-    (of("l", "/*"), [1] * 4),
-    (of("l", "/**"), [1] * 6),
-    (of("empty", "/*"), []),
-    ({"cross": [of("l", "/*"), of("r", "/*")]}, [2] * 16),
-    ({"cross": [of("l", "/*"), of("empty", "/*")]}, []),
-    ({"cross": [letters("union", {}, {}), of("l", "/", name="x")]}, [2] * 7),
-    ({"union": [of("l", "/*"), of("r", "/*")]}, [1] * 8),
-    ({"union": [of("l", "/*"), of("l", "/*")]}, [1] * 4),
-    (letters("join", JOIN_ON, JOIN_ON), [2] * 4),
-    (letters("join", OUTER, JOIN_ON), [2] * 4),
-    (letters("join", OUTER, OUTER), [1] + [2] * 4),
-    ({"group": [of("l", "/(*)-(*)", **GROUP_BY)]}, [1, 2]),
-    (letters("group", GROUP_BY, GROUP_BY), [1, 3, 3]),
-    ({"group": [letters("join", JOIN_ON | GROUP_BY, JOIN_ON | GROUP_BY)]}, [4, 4]),
-]
-
-
-@pytest.mark.parametrize(("node", "sizes"), COUNTS)
+@pytest.mark.parametrize(("node", "sizes"), DATUM_COUNTS)
 def test_datums_are_those_that_a_real_pachd_lists(node: dict[str, Any], sizes: list[int]) -> None:
     assert sorted(len(datum.files) for datum in datums(node)) == sizes
 
 
-@pytest.mark.parametrize("node", [node for node, sizes in COUNTS])
+@pytest.mark.parametrize("node", [node for node, sizes in DATUM_COUNTS])
 def test_datums_come_once_and_in_the_order_of_their_ids(node: dict[str, Any]) -> None:
     ids = [datum.id for datum in datums(node)]
     assert ids == sorted(set(ids))
