@@ -37,6 +37,16 @@ componentsPatches:
     extraArgs:
       - {key: unsafe-no-fsync, value: "true"}
 """
+# All requests, once, but for those that nodes send all the time to say that they are there.
+AUDIT_POLICY = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: None
+    resources: [{group: coordination.k8s.io}]
+  - level: Metadata
+"""
 READY_SECONDS = 120
 # Requests wait for their answer, hardly for a core.
 AT_ONCE = 4
@@ -70,6 +80,11 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in (directory / "kwok").glob("*"))
 
 
+def audit_log(directory: Path, name: str) -> Path:
+    """What its API server was asked: an event of Kubernetes' audit a line."""
+    return directory / "kwok" / name / "clusters" / name / "logs/audit.log"
+
+
 def _create(directory: Path, name: str, count: int, commands: dict[str, Path]) -> None:
     work, config = directory / "kwok" / name, kubeconfig_path(name)
     work.mkdir(parents=True)
@@ -80,10 +95,13 @@ def _create(directory: Path, name: str, count: int, commands: dict[str, Path]) -
         # Without its limits of requests a second, or nodes are lost at the first thousand.
         settings = work / "settings.yaml"
         settings.write_text(SETTINGS)
+        policy = work / "audit-policy.yaml"
+        policy.write_text(AUDIT_POLICY)
         options = (
             f"--config={settings}",
             "--runtime=binary",
             f"--kubeconfig={starting}",
+            f"--kube-audit-policy={policy}",
             "--disable-qps-limits",
             "--wait=120s",
         )

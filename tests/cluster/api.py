@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from testlab import lab
 from tests.nodes.labs import Run, play
 
 ROOT = Path(__file__).resolve().parents[2]
+READS = ("get", "list", "watch")
 ROLE = Path(__file__).parent / "files/role.yml"
 
 
@@ -35,6 +37,34 @@ class Counted(Kubernetes):
 def connection(kubeconfig: Path) -> Counted:
     """As the user of that file."""
     return Counted({**dict.fromkeys(KUBERNETES_SPEC), "kubeconfig": str(kubeconfig)})
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to the API server. `resource` is plural, with its subresource behind a slash."""
+
+    verb: str
+    resource: str
+    namespace: str
+    name: str
+
+
+def request(event: dict[str, Any]) -> Request:
+    target = event.get("objectRef", {})
+    resource = "/".join(
+        filter(None, [target.get("resource", event["requestURI"]), target.get("subresource")])
+    )
+    return Request(
+        event["verb"],
+        resource,
+        target.get("namespace", ""),
+        target.get("name", ""),
+    )
+
+
+def writes(requests: list[Request]) -> list[Request]:
+    """Those that are no reads. A review of one's own rights writes nothing, though it is a POST."""
+    return [one for one in requests if one.verb not in READS and "reviews" not in one.resource]
 
 
 @dataclass(frozen=True)
@@ -71,6 +101,31 @@ class Api:
         done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
         assert not check or done.returncode == 0, done.stderr
         return done.stdout
+
+    def log_lines(self) -> int:
+        """How many lines the API server's audit log has."""
+        raise NotImplementedError
+
+    def log_after(self, line: int) -> str:
+        """Its lines after that one, an event in each."""
+        raise NotImplementedError
+
+    def is_of_users(self, event: dict[str, Any]) -> bool:
+        """Whether an event is of playbooks and tests, and not of Kubernetes' own parts."""
+        raise NotImplementedError
+
+    @contextmanager
+    def audited(self) -> Iterator[list[Request]]:
+        """The requests that playbooks send meanwhile; they are in the list when the block has ended."""
+        requests: list[Request] = []
+        before = self.log_lines()
+        yield requests
+        events = map(json.loads, self.log_after(before).splitlines())
+        requests.extend(
+            request(event)
+            for event in events
+            if self.is_of_users(event) and event["stage"] == "ResponseComplete"
+        )
 
     def get(self, kind: str, *arguments: str) -> list[dict[str, Any]]:
         found = json.loads(self.kubectl("get", kind, "--output=json", *arguments))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -26,17 +25,6 @@ AUDIT_LOG = "/var/log/kubernetes/audit.log"
 # The user in the kubeconfig that playbooks get: all else is Kubernetes' own.
 USER = "lab-admin"
 NODE_PORT = 30650
-READS = ("get", "list", "watch")
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request to the API server. `resource` is plural, with its subresource behind a slash."""
-
-    verb: str
-    resource: str
-    namespace: str
-    name: str
 
 
 @dataclass(frozen=True)
@@ -66,36 +54,14 @@ class Cluster(Api):
         with self.pachd.pfs.pfs_file(file) as content:
             return str(content.read().decode())
 
-    @contextmanager
-    def audited(self) -> Iterator[list[Request]]:
-        """The requests that playbooks send meanwhile; they are in the list when the block has ended."""
-        requests: list[Request] = []
-        before = int(self.sh("control", f"wc -l <{AUDIT_LOG}"))
-        yield requests
-        lines = self.sh("control", f"tail -n +{before + 1} {AUDIT_LOG}").splitlines()
-        requests.extend(
-            request(event)
-            for event in map(json.loads, lines)
-            if event["user"]["username"] == USER and event["stage"] == "ResponseComplete"
-        )
+    def log_lines(self) -> int:
+        return int(self.sh("control", f"wc -l <{AUDIT_LOG}"))
 
+    def log_after(self, line: int) -> str:
+        return self.sh("control", f"tail -n +{line + 1} {AUDIT_LOG}")
 
-def request(event: dict[str, Any]) -> Request:
-    target = event.get("objectRef", {})
-    resource = "/".join(
-        filter(None, [target.get("resource", event["requestURI"]), target.get("subresource")])
-    )
-    return Request(
-        event["verb"],
-        resource,
-        target.get("namespace", ""),
-        target.get("name", ""),
-    )
-
-
-def writes(requests: list[Request]) -> list[Request]:
-    """Those that are no reads. A review of one's own rights writes nothing, though it is a POST."""
-    return [one for one in requests if one.verb not in READS and "reviews" not in one.resource]
+    def is_of_users(self, event: dict[str, Any]) -> bool:
+        return bool(event["user"]["username"] == USER)
 
 
 def until(truth: Callable[[], bool], what: str, seconds: float = 60, pause: float = 0.5) -> None:

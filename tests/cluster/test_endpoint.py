@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.clusters import Cluster, until, writes
+from tests.cluster.api import writes
+from tests.cluster.clusters import Cluster, until
 from tests.cluster.pachyderm import Lab, installed
 from tests.cluster.runs import changed, refused, result
 

@@ -16,7 +16,8 @@ import yaml
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._errors import PachydermError
 from tests.cluster import outage
-from tests.cluster.clusters import Cluster, until, writes
+from tests.cluster.api import writes
+from tests.cluster.clusters import Cluster, until
 from tests.cluster.pachyderm import Lab, installed
 from tests.cluster.runs import changed, refused, result
 

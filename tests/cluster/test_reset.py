@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from tests.cluster import clusters
-from tests.cluster.api import ROOT
+from tests.cluster.api import ROOT, writes
 from tests.cluster.clusters import Cluster
 
 RESET = ROOT / "playbooks/reset.yml"
@@ -16,7 +16,7 @@ def test_nothing_is_undone_by_accident(cluster: Cluster) -> None:
         run = cluster.play(RESET)
     assert run.status != 0
     assert "reset_confirm=true" in run.output
-    assert clusters.writes(requests) == []
+    assert writes(requests) == []
 
 
 def test_all_layers_go_and_the_data_stay(cluster: Cluster) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.cluster import clusters
-from tests.cluster.clusters import SITE, Cluster, Request
+from tests.cluster.api import Request, writes
+from tests.cluster.clusters import SITE, Cluster
 from tests.nodes.labs import Run
 
 RUNS = ["predicted", "first", "second", "checked"]
@@ -45,13 +45,13 @@ def story(cluster: Cluster) -> dict[str, Watched]:
 @pytest.mark.parametrize("name", ["second", "checked"])
 def test_a_finished_lab_is_left_as_it_is(story: dict[str, Watched], name: str) -> None:
     assert story[name].changed() == set()
-    assert clusters.writes(story[name].requests) == []
+    assert writes(story[name].requests) == []
 
 
 @pytest.mark.parametrize("name", ["predicted", "checked"])
 def test_check_mode_sends_no_write(story: dict[str, Watched], name: str) -> None:
     assert story[name].requests
-    assert clusters.writes(story[name].requests) == []
+    assert writes(story[name].requests) == []
 
 
 def test_check_mode_of_a_bare_cluster_predicts_the_run(story: dict[str, Watched]) -> None:

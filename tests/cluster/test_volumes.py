@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.gpulab.pachyderm.plugins.module_utils import _kubernetes_probe
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._errors import PachydermError
 from tests.cluster import clusters, outage
-from tests.cluster.api import connection
+from tests.cluster.api import connection, writes
 from tests.cluster.clusters import Cluster
 from tests.cluster.runs import changed, done, refused, result
 from tests.nodes.labs import Run
@@ -56,7 +56,7 @@ def test_a_volume_is_made_and_removed(cluster: Cluster) -> None:
         "provisioner": "rancher.io/local-path",
         "probed": True,
     }
-    written = {(one.verb, one.resource) for one in clusters.writes(requests)}
+    written = {(one.verb, one.resource) for one in writes(requests)}
     made = {("create", "pods"), ("create", "persistentvolumeclaims")}
     assert made | {("delete", resource) for _, resource in made} == written
     assert left(cluster) == []
@@ -67,7 +67,7 @@ def test_check_mode_makes_no_volume(cluster: Cluster) -> None:
         run = role(cluster, "--check", dynamic_volumes_probe="always")
     assert changed(run) == []
     assert result(run)["probed"] is False
-    assert clusters.writes(requests) == []
+    assert writes(requests) == []
 
 
 def test_what_a_killed_probe_left_goes_with_the_next(cluster: Cluster) -> None:
