@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from pachd_embedded.pfs.edits import Add, Delete
 from pachd_embedded.pfs.entries import DEFAULT_DATUM, entry_key, entry_value
 from pachd_embedded.pfs.model import BranchKey, CommitRef, RepoKey
-from pachd_embedded.pfs.modify import Add, Delete
 from pachd_embedded.pfs.service import Pfs
 from pachd_embedded.store.db import Database
 

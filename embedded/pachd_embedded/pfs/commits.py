@@ -75,7 +75,7 @@ class Commits:
         parent = self._lookup.commit_by_seq(commit.parent) if commit.parent else None
         invalid = find_collision(
             self._trees,
-            old=None if parent is None or parent.invalid else self._base(commit),
+            old=None if parent is None or parent.invalid else self.base(commit),
             new=commit.tree,
         )
         self._db.execute(
@@ -91,13 +91,13 @@ class Commits:
         with self._db.transaction():
             if commit.parent and self._lookup.commit_by_seq(commit.parent).finished is None:
                 return commit
-            self.set_tree(commit.seq, self._base(commit))
+            self.set_tree(commit.seq, self.base(commit))
             return self._lookup.commit_by_seq(commit.seq)
 
     def set_tree(self, seq: int, tree: Root) -> None:
         self._db.execute("UPDATE pfs_commit SET tree = ?, based = 1 WHERE seq = ?", tree, seq)
 
-    def _base(self, commit: Commit) -> Root:
+    def base(self, commit: Commit) -> Root:
         """The files that a commit starts from: those of the nearest ancestor that did not end in an error."""
         seq = commit.parent
         while seq:
@@ -114,7 +114,7 @@ class Commits:
             if commit.finishing is not None:
                 raise unknown("cannot clear finished commit")
             if self.based(commit).based:
-                self.set_tree(commit.seq, self._base(commit))
+                self.set_tree(commit.seq, self.base(commit))
 
     # Reading and waiting
 

@@ -14,6 +14,7 @@ from ..auth.roles import PROJECT_OWNER, REPO_OWNER
 from ..errors import already_exists, failed_precondition, not_found, unknown
 from ..store.db import Database
 from .branches import Branches
+from .file_set_store import FILE_SETS, is_file_set
 from .lookup import Lookup
 from .model import DEFAULT_PROJECT, REPO_TYPES, SPEC, USER, Project, Repo, RepoKey
 from .names import check_project_name, check_repo_name
@@ -81,6 +82,8 @@ class Repos:
 
     def create(self, key: RepoKey, description: str, update: bool) -> None:
         check_repo_name(key.name)
+        if is_file_set(key):
+            raise unknown(f"{FILE_SETS} is a reserved name")
         if key.type not in REPO_TYPES:
             raise unknown(f'could not create repo "{key}": unknown repo type "{key.type}"')
         with self._db.transaction():

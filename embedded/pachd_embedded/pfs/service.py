@@ -16,6 +16,8 @@ from .commit_sets import CommitSets
 from .commits import Commits
 from .egress import Egress
 from .entries import bytes_of_entry, chunks_of_entry
+from .file_set_store import FileSetStore
+from .file_sets import FileSets
 from .fsck import Fsck
 from .lookup import Lookup
 from .modify import Files
@@ -35,7 +37,11 @@ class Pfs:
         self.repos = Repos(db, self.lookup, self.branches)
         self.commits = Commits(db, self.trees, self.lookup, self.branches)
         self.sets = CommitSets(db, self.lookup, self.branches)
-        self.files = Files(db, self.chunks, self.trees, self.lookup, self.commits)
+        file_sets = FileSetStore(db)
+        self.files = Files(db, self.chunks, self.trees, self.lookup, self.commits, file_sets)
+        self.file_sets = FileSets(
+            db, self.chunks, self.trees, self.lookup, self.commits, self.files, file_sets
+        )
         self.egress = Egress(self.files, egress_dirs)
         self.storage = Storage(db, self.chunks, chunks_of_entry)
         self.fsck = Fsck(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import tarfile
-import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -12,24 +11,18 @@ from typing import Any
 import betterproto
 from betterproto.lib.google.protobuf import BytesValue, Empty
 from pachyderm_sdk.api import pfs
-from pachyderm_sdk.api.auth import Permission
 
-from ..auth.caller import require
-from ..auth.model import repo_resource
-from ..errors import cancelled, not_found, unknown
+from ..errors import not_found, unknown
 from ..pfs.diff import diff
 from ..pfs.model import Commit
-from ..pfs.modify import Add, Change, Copy, Delete
 from ..pfs.paths import clean_read_path
 from ..pfs.service import Pfs
 from ..pfs.snapshot import FileInfo, Snapshot
-from ..pfs.urls import fetch
 from .messages import Context, FileInfoWriter, commit_ref
+from .streams import changes_of, confirm, whole
 
 # The largest frame that the real pachd sends (19 MiB): clients take messages of up to 20 MiB.
 FRAME_BYTES = 19 << 20
-# Between two looks at whether a break of a stream can be known.
-BREAK_SECONDS = 0.0005
 # The largest `number` of files that a listing may be asked for.
 MAX_PAGE = 100_000
 
@@ -45,8 +38,8 @@ class FileServicer:
         kind, commit = betterproto.which_one_of(first, "body")
         if kind != "set_commit":
             raise unknown("first message must be a commit")
-        changes = _whole(_changes(requests), context)
-        self._pfs.files.modify(commit_ref(commit), changes, lambda: _confirm(context))
+        changes = whole(changes_of(requests), context)
+        self._pfs.files.modify(commit_ref(commit), changes, lambda: confirm(context))
         return Empty()
 
     def get_file(self, request: Any, _: Context) -> Iterator[Any]:
@@ -148,54 +141,6 @@ class FileServicer:
         if not found:
             raise _no_file(file)
         yield b"\0" * (2 * tarfile.BLOCKSIZE)
-
-
-def _confirm(context: Context) -> None:
-    """Raise when the client is gone."""
-    if not context.is_active():
-        raise cancelled("the client went away before the end of its stream")
-
-
-def _whole(changes: Iterator[Change], context: Context) -> Iterator[Change]:
-    """The same changes; raises at their end when they are only a part.
-
-    gRPC's Python server ends the requests of a client that broke off like those of one that is done, and
-    learns of the break by a later event. So another event is sent through the same queue and waited for:
-    behind it, the break is known. The transaction asks once more at its end.
-    """
-    yield from changes
-    _confirm(context)
-    context.send_initial_metadata(())
-    # What is on its way is kept by gRPC under this private name; without it there is only a pause.
-    under_way = getattr(getattr(context, "_state", None), "due", None)
-    time.sleep(BREAK_SECONDS)
-    while under_way is not None and "send_initial_metadata" in under_way and context.is_active():
-        time.sleep(BREAK_SECONDS)
-    _confirm(context)
-
-
-def _changes(requests: Iterator[Any]) -> Iterator[Change]:
-    for request in requests:
-        kind, body = betterproto.which_one_of(request, "body")
-        if kind == "add_file":
-            yield from _additions(body)
-        elif kind == "delete_file":
-            yield Delete(body.path, body.datum)
-        elif kind == "copy_file":
-            source = commit_ref(body.src.commit)
-            require(repo_resource(source.repo), Permission.REPO_READ)
-            yield Copy(body.dst, body.datum, source, body.src.path, body.append)
-        else:
-            raise unknown("a commit can be set once, in the first message")
-
-
-def _additions(add: Any) -> Iterator[Change]:
-    source, value = betterproto.which_one_of(add, "source")
-    if source == "url":
-        for path, data in fetch(value.url, add.path, value.recursive):
-            yield Add(path, add.datum, data)
-    else:
-        yield Add(add.path, add.datum, value or b"")
 
 
 def _page(commit: Commit, infos: Iterable[FileInfo], request: Any) -> Iterator[bytes]:

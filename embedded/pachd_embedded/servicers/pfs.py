@@ -16,6 +16,7 @@ from ..auth.model import Resource, project_resource, repo_resource
 from ..errors import unimplemented, unknown
 from ..pfs.model import USER, Branch, BranchKey, Commit, CommitRef, Project, Repo, RepoKey
 from ..pfs.service import Pfs
+from .file_sets import FileSetServicer
 from .files import FileServicer
 from .messages import (
     Context,
@@ -34,7 +35,7 @@ from .messages import (
 from .upkeep import UpkeepServicer
 
 
-class PfsServicer(FileServicer, UpkeepServicer):
+class PfsServicer(FileServicer, FileSetServicer, UpkeepServicer):
     def __init__(self, service: Pfs) -> None:
         super().__init__(service)
         self._pfs = service
