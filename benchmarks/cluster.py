@@ -6,8 +6,8 @@
 A real control plane, and nodes with 8 GPUs each that kwok only simulates (testlab/README.md). They are added
 from one size to the next, so that all sizes are of one run. Taken away in the end.
 
-A look is nvidia_gpu_capacity's work alone: all nodes, the pods that hold GPUs, the device plugins. One request
-a node is what it would take to ask for each node by itself. A run is ansible-playbook with the role
+A look is nvidia_gpu_capacity's work alone: all nodes, the pods that hold GPUs, the device plugins. One
+request a node is what it would take to ask for each node by itself. A run is ansible-playbook with the role
 nvidia_device_plugin, its own start included: the first one installs the plugin and waits until it is ready on
 every node, the others find nothing to do. Requests are those in the API server's audit log.
 """
