@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._errors import PachydermError, first_few, one_line
-from ._kubernetes import Kubernetes, KubernetesError
+from ._kubernetes import Kubernetes, KubernetesError, UnreachableError
 from ._kubernetes_pods import is_ready, last_warning, restarts, trouble, unscheduled
 from ._plan import Outcome
 
@@ -25,11 +25,15 @@ _NOT_WORKERS = "component!=worker"
 def rollout(client: Kubernetes, namespace: str, seconds: int) -> Outcome:
     """Looks until everything is ready, `seconds` at most. Raises PachydermError that names what is not."""
     end = time.monotonic() + seconds
-    while True:
-        pods, left = look(client, namespace, ())
-        if not left or time.monotonic() >= end:
-            break
+    pods, left = look(client, namespace, ())
+    while left and time.monotonic() < end:
         time.sleep(_SECONDS_BETWEEN)
+        try:
+            pods, left = look(client, namespace, ())
+        except UnreachableError:
+            # It may be restarting; the last word is that of the final look.
+            if time.monotonic() >= end:
+                raise
     if left:
         # Events say more, and are many: they are asked for once.
         path = f"/api/v1/namespaces/{namespace}/events"
@@ -64,8 +68,8 @@ def last_words(client: Kubernetes, namespace: str, pods: Sequence[Item]) -> list
             path = f"/api/v1/namespaces/{namespace}/pods/{pod['name']}/log"
             try:
                 text = client.text(path, container=pod["not_ready"], previous="true", tailLines=1)
-            except KubernetesError:
-                continue  # the node has removed it already
+            except (KubernetesError, UnreachableError):
+                continue  # the node has removed it already, or does not answer
             if text.strip():
                 said.append(f"pod {pod['name']} wrote last: {one_line(text)}")
     return said

@@ -40,6 +40,8 @@ KUBERNETES_SPEC: dict[str, Any] = {
 # Seconds for one request. A list of a thousand nodes takes one.
 _SECONDS = 30.0
 _ATTEMPTS = 3
+# What a load balancer says for a server that is not there, and a server that is about to start or to end.
+_AWAY = (502, 503, 504)
 # Items of one page of a list: what the API server's own clients take.
 _PAGE = 500
 
@@ -165,6 +167,8 @@ class Kubernetes:
                 headers[setting["key"]] = setting["value"]
         data = None if body is None else json.dumps(body).encode()
         answer = self._answer(method, url, headers, data)
+        if answer.status in _AWAY:
+            raise self._unreachable(f"{answer.status}: {_message(answer.data)}")
         if answer.status >= 400:
             raise self._refused(method, path, answer.status, answer.data)
         content: bytes = answer.data
@@ -181,22 +185,20 @@ class Kubernetes:
                 )
             except errors as error:
                 if method != "GET" or attempt == _ATTEMPTS:
-                    raise UnreachableError(
-                        f"cannot reach the API server at {self.host} ({self._where}): {_reason(error)}"
-                    ) from error
+                    raise self._unreachable(_reason(error)) from error
             else:
                 # Too many requests at once: nothing was done.
-                if answer.status != 429 or attempt == _ATTEMPTS:
+                again = answer.status == 429 or (answer.status in _AWAY and method == "GET")
+                if not again or attempt == _ATTEMPTS:
                     return answer
             time.sleep(0.5 * attempt)
         raise AssertionError
 
+    def _unreachable(self, reason: str) -> UnreachableError:
+        return UnreachableError(f"cannot reach the API server at {self.host} ({self._where}): {reason}")
+
     def _refused(self, method: str, path: str, code: int, data: bytes) -> KubernetesError:
-        try:
-            text = str(json.loads(data)["message"])
-        except (ValueError, KeyError, TypeError):
-            text = data.decode(errors="replace")[:300]
-        text = one_line(text)
+        text = _message(data)
         if code == 401:
             message = f"the API server at {self.host} does not take these credentials ({self._where}): {text}"
         elif code == 403:
@@ -209,6 +211,14 @@ class Kubernetes:
 
 def _root(api_version: str) -> str:
     return f"/api{'s' if '/' in api_version else ''}/{api_version}"
+
+
+def _message(data: bytes) -> str:
+    """What an answer that is an error says."""
+    try:
+        return one_line(str(json.loads(data)["message"]))
+    except (ValueError, KeyError, TypeError):
+        return one_line(data.decode(errors="replace")[:300])
 
 
 def _reason(error: BaseException) -> str:

@@ -182,6 +182,22 @@ def test_a_busy_server_is_asked_again(server: Server) -> None:
     assert cluster.create("/api/v1/namespaces", {}) == {"made": True}
 
 
+@pytest.mark.parametrize("code", [502, 503, 504])
+def test_a_balancer_without_an_api_server_behind_it_is_no_answer(server: Server, code: int) -> None:
+    """A server that starts again is waited for, so it must not look like a refusal."""
+    cluster = Kubernetes(options(host=server.address, api_key="k"))
+    server.answers["GET", "/api/v1/nodes/gpu1"] = [(code, "no backend"), (200, {"kind": "Node"})]
+    assert cluster.get("/api/v1/nodes/gpu1") == {"kind": "Node"}
+    server.answers["GET", "/api/v1/nodes/gpu1"] = [(code, "no backend")]
+    server.answers["POST", "/api/v1/namespaces"] = [(code, "no backend")]
+    told = f"cannot reach the API server at {server.address} .*: {code}: no backend"
+    with pytest.raises(UnreachableError, match=told):
+        cluster.get("/api/v1/nodes/gpu1")
+    with pytest.raises(UnreachableError, match=told):
+        cluster.create("/api/v1/namespaces", {})
+    assert [method for method, _ in server.seen].count("POST") == 1
+
+
 def test_a_failed_write_is_not_sent_again(server: Server) -> None:
     server.answers["POST", "/api/v1/namespaces"] = [(500, {"message": "etcd is away"})]
     with pytest.raises(KubernetesError, match="POST /api/v1/namespaces: etcd is away"):

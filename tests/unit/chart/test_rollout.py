@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart_rollout import waiting
+from ansible_collections.gpulab.pachyderm.plugins.module_utils import _chart_rollout
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart_rollout import rollout, waiting
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._kubernetes import UnreachableError
 
 LABELS = {"app": "pachd"}
 
@@ -112,3 +114,21 @@ def test_the_event_of_a_claim_says_more() -> None:
 
 def test_a_namespace_without_anything_is_not_ready() -> None:
     assert waiting([], [], []) == ["no deployment is there"]
+
+
+def test_an_api_server_that_starts_again_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_chart_rollout, "_SECONDS_BETWEEN", 0.0)
+    looks: list[Any] = [workload(ready=0), UnreachableError("it starts"), workload(ready=1)]
+
+    class Cluster:
+        def list(self, path: str, **query: Any) -> list[dict[str, Any]]:
+            if not path.endswith("/deployments"):
+                return []
+            found = looks.pop(0)
+            if isinstance(found, Exception):
+                raise found
+            return [found]
+
+    client: Any = Cluster()
+    assert rollout(client, "pachyderm", 60).values["ready"] is True
+    assert looks == []
