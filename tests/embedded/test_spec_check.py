@@ -162,21 +162,18 @@ def test_an_existing_secret_must_have_the_key() -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"input": {"cron": {"name": "c", "spec": "@daily"}}}, "input.cron"),
-        ({"input": {"cross": [pfs_input(), {"cron": {"name": "c", "spec": "@daily"}}]}}, "input.cron"),
         ({"input": pfs_input(s3=True, glob="/")}, "input.pfs.s3"),
-        ({"input": pfs_input(trigger={"branch": "x", "commits": 2})}, "input.pfs.trigger"),
         ({"input": pfs_input(propagationSpec={"never": True})}, "input.pfs.propagation_spec.never"),
         ({"spout": {}, "input": None}, "spout"),
         ({"service": {}}, "service"),
-        ({"egress": {"URL": "s3://b"}}, "egress"),
+        ({"egress": {"sqlDatabase": {"url": "x://b"}}}, "egress.sql_database"),
         ({"s3Out": True}, "s3_out"),
         ({"transform": {"datumBatching": True}}, "transform.datum_batching"),
         ({"determined": {}}, "determined"),
     ],
 )
 def test_what_is_not_run_here_is_named(changes: dict[str, Any], named: str) -> None:
-    reason = unsupported(make_effective(spec(**changes)).request)
+    reason = unsupported(make_effective(spec(**changes)).request, lambda _: "")
     assert reason.startswith(f"the embedded pachd does not run pipelines with {named}: ")
     assert "pipeline p," in reason
 
@@ -189,7 +186,15 @@ def test_what_is_not_run_here_is_named(changes: dict[str, Any], named: str) -> N
         {"input": {"cross": [pfs_input(), {"union": [pfs_input(name="b"), pfs_input(name="c")]}]}},
         {"input": {"join": [pfs_input(joinOn="$1"), pfs_input(name="b", joinOn="$1")]}},
         {"input": {"group": [pfs_input(groupBy="$1")]}},
+        {"input": {"cross": [pfs_input(), {"cron": {"name": "c", "spec": "@daily"}}]}},
     ],
 )
 def test_what_runs_here_is_not_refused(changes: dict[str, Any]) -> None:
-    assert unsupported(make_effective(spec(**changes)).request) == ""
+    assert unsupported(make_effective(spec(**changes)).request, lambda _: "no") == ""
+
+
+@pytest.mark.parametrize("egress", [{"URL": "file:///x"}, {"objectStorage": {"url": "file:///x"}}])
+def test_an_egress_is_refused_with_the_reason_of_its_url(egress: dict[str, Any]) -> None:
+    request = make_effective(spec(egress=egress)).request
+    assert unsupported(request, lambda url: f"{url} is shut") == "egress of pipeline p: file:///x is shut"
+    assert unsupported(request, lambda _: "") == ""

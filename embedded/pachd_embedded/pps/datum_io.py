@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..pfs.entries import Chunk
@@ -48,6 +48,17 @@ def lay_out(pfs: Pfs, files: list[tuple[InputFile, bytes | None]], scratch: Path
         if file.is_dir:
             (top / file.path.strip("/")).mkdir(parents=True, exist_ok=True)
     return written
+
+
+def write_env(scratch: Path, env: Mapping[str, str]) -> None:
+    """/pfs/.env holds all variables of the datum, a line each."""
+    path = scratch / "pfs" / ".env"
+    with open(path, "w", errors="surrogateescape", opener=_private) as out:
+        out.writelines(f"{name}={value}\n" for name, value in env.items())
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def collect(pfs: Pfs, scratch: Path, writer: ChunkWriter) -> list[tuple[str, list[Chunk]]]:

@@ -3,24 +3,33 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import threading
-from collections.abc import Iterable
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from ..errors import PachError
 from ..pfs.entries import Chunk
 from ..pfs.service import Pfs
 from ..store.chunks import ChunkWriter
+from ..workers.limits import limits_of
 from ..workers.worker import DatumTask, Worker
-from .datum_io import DatumFileError, collect, lay_out, remove
+from .datum_io import DatumFileError, collect, lay_out, remove, write_env
+from .datum_secrets import secret_env, secret_mounts
+from .datum_sets import datum_sets
 from .datums import Datum, datum_env
 from .job_inputs import JobInputs
 from .jobs import Jobs
 from .logs import Logs
 from .model import DatumInput, DatumResult, DatumState, Job, Pipeline
+from .running import Cancellation, Running
+from .secrets import Secrets
+
+log = logging.getLogger(__name__)
 
 Files = list[tuple[str, list[Chunk]]]
 
@@ -32,49 +41,68 @@ class JobRun:
     job: Job
     pipeline: Pipeline
     inputs: JobInputs
-    cancelled: threading.Event
+    cancelled: Cancellation
 
 
 @dataclass
 class _Attempt:
-    """One run of user code. `error` is "" when it went well; `read` are the bytes of its input."""
+    """One run of user code and what it took. `error` is "" when it went well; times are in seconds."""
 
     error: str = ""
-    seconds: float = 0.0
-    read: int = 0
+    files: Files = field(default_factory=list)
+    download_seconds: float = 0.0
+    process_seconds: float = 0.0
+    upload_seconds: float = 0.0
+    download_bytes: int = 0
+
+    @property
+    def upload_bytes(self) -> int:
+        return sum(length for _, chunks in self.files for _, length in chunks)
 
 
 class DatumRunner:
     """`scratch` is where each run gets a directory of its own, which is gone afterwards."""
 
-    def __init__(self, pfs: Pfs, jobs: Jobs, logs: Logs, worker: Worker, scratch: Path) -> None:
+    def __init__(
+        self, pfs: Pfs, jobs: Jobs, logs: Logs, secrets: Secrets, worker: Worker, scratch: Path
+    ) -> None:
         self._pfs = pfs
         self._jobs = jobs
         self._logs = logs
+        self._secrets = secrets
         self._worker = worker
         self._scratch = scratch
+        self.running = Running()
 
-    def run(self, job_run: JobRun, datums: Iterable[Datum], gpus: list[tuple[str, ...]]) -> None:
+    def run(self, job_run: JobRun, datums: list[Datum], gpus: list[tuple[str, ...]]) -> None:
         """Run datums, as many at the same time as `gpus` has entries: the devices of each worker.
 
         Returns early when the job is cancelled.
         """
-        queue = iter(datums)
+        request = job_run.pipeline.request
+        for note in (
+            self._worker.notes(request.transform.user, limits_of(request.resource_limits)) if datums else []
+        ):
+            self._logs.write(job_run.job, "", note, user=False)
+        sets = datum_sets(datums, request.datum_set_spec, len(gpus))
         lock = threading.Lock()
 
         def work(devices: tuple[str, ...]) -> None:
-            while not job_run.cancelled.is_set():
+            while True:
                 with lock:
-                    datum = next(queue, None)
-                if datum is None:
+                    datum_set = next(sets, None)
+                if datum_set is None:
                     return
-                try:
-                    # Until the result is kept nothing else refers to the output.
-                    with self._pfs.chunks.writer() as writer:
-                        self._run_datum(job_run, datum, devices, writer)
-                except BaseException:
-                    job_run.cancelled.set()  # the job fails, so the other workers need not go on
-                    raise
+                for datum in datum_set:
+                    if job_run.cancelled.is_set():
+                        return
+                    try:
+                        # Until the result is kept nothing else refers to the output.
+                        with self._pfs.chunks.writer() as writer:
+                            self._run_datum(job_run, datum, devices, writer)
+                    except BaseException:
+                        job_run.cancelled.set()  # the job fails, so the other workers need not go on
+                        raise
 
         with ThreadPoolExecutor(len(gpus), f"job-{job_run.job.seq}") as pool:
             for finished in [pool.submit(work, devices) for devices in gpus]:
@@ -86,27 +114,34 @@ class DatumRunner:
         """Try the datum as often as datum_tries says, then err_cmd; keep what came of it."""
         request = job_run.pipeline.request
         transform = request.transform
-        state, files, seconds, read = DatumState.FAILED, Files(), 0.0, 0
+        state, seconds = DatumState.FAILED, 0.0
+        tried = _Attempt()
         for _ in range(max(1, request.datum_tries)):
-            files = []
-            tried = self._attempt(job_run, datum, devices, transform.cmd, transform.stdin, writer, files)
+            tried = self._attempt(job_run, datum, devices, transform.cmd, transform.stdin, writer)
             if job_run.cancelled.is_set():
                 return
-            seconds, read = seconds + tried.seconds, tried.read
+            seconds += tried.process_seconds
             if not tried.error:
                 state = DatumState.SUCCESS
                 break
             self._report(job_run, datum, "user code", tried)
         if state is DatumState.FAILED and transform.err_cmd:
-            tried = self._attempt(job_run, datum, devices, transform.err_cmd, transform.err_stdin, writer, [])
+            mended = self._attempt(job_run, datum, devices, transform.err_cmd, transform.err_stdin, writer)
             if job_run.cancelled.is_set():
                 return
-            if tried.error:
-                self._report(job_run, datum, "err_cmd", tried)
+            if mended.error:
+                self._report(job_run, datum, "err_cmd", mended)
             else:
                 state = DatumState.RECOVERED
-        kept = files if state is DatumState.SUCCESS else []
-        self._jobs.keep(job_run.job, datum.id, self._result(job_run, datum, state, kept, seconds, read), kept)
+        if state is not DatumState.SUCCESS:
+            tried.files = []
+        tried.process_seconds = seconds
+        self._jobs.keep(job_run.job, datum.id, _result(job_run, datum, state, tried), tried.files)
+        fields = {
+            **{"pipeline": job_run.pipeline.key.name, "job": job_run.job.id, "datum": datum.id},
+            **{"state": state.name, "ms": round(seconds * 1000, 1)},
+        }
+        log.debug("datum done", extra=fields)
 
     def _attempt(
         self,
@@ -116,68 +151,72 @@ class DatumRunner:
         cmd: list[str],
         stdin: list[str],
         writer: ChunkWriter,
-        files: Files,
     ) -> _Attempt:
-        """One run in a directory of its own; its output goes into `files`."""
+        """One run in a directory of its own, also while somebody restarts the datum."""
         request = job_run.pipeline.request
+        transform = request.transform
         scratch = Path(tempfile.mkdtemp(prefix="datum-", dir=self._scratch))
         tried = _Attempt()
         try:
-            tried.read = lay_out(self._pfs, job_run.inputs.with_trees(datum), scratch)
+            started = time.monotonic()
+            tried.download_bytes = lay_out(self._pfs, job_run.inputs.with_trees(datum), scratch)
+            env = _env(job_run, datum) | secret_env(self._secrets, transform.secrets)
+            write_env(scratch, env)
             task = DatumTask(
                 scratch=scratch,
                 cmd=tuple(cmd),
                 stdin=tuple(stdin),
-                env=_env(job_run, datum),
-                image=request.transform.image,
-                working_dir=request.transform.working_dir,
-                user=request.transform.user,
-                accept_return_code=tuple(request.transform.accept_return_code),
+                env=env,
+                image=transform.image,
+                working_dir=transform.working_dir,
+                user=transform.user,
+                accept_return_code=tuple(transform.accept_return_code),
                 timeout=seconds_of(request.datum_timeout),
                 gpus=devices,
+                limits=limits_of(request.resource_limits),
+                mounts=secret_mounts(self._secrets, transform.secrets, scratch),
             )
-            result = self._worker.run(
-                task, lambda line: self._log(job_run, datum, line, user=True), job_run.cancelled
-            )
-            tried.error, tried.seconds = result.error, result.seconds
+            tried.download_seconds = time.monotonic() - started
+            with self.running.attempt(job_run.job.seq, datum, job_run.cancelled) as cancelled:
+                result = self._worker.run(
+                    task, lambda line: self._log(job_run, datum, line, user=True), cancelled
+                )
+            tried.error, tried.process_seconds = result.error, result.seconds
             if not tried.error:
-                files += collect(self._pfs, scratch, writer)
+                started = time.monotonic()
+                tried.files = collect(self._pfs, scratch, writer)
                 writer.flush()
+                tried.upload_seconds = time.monotonic() - started
         except DatumFileError as error:
             tried.error = str(error)
+        except PachError as error:  # a secret that was deleted since
+            tried.error = error.text
         finally:
             remove(scratch)
         return tried
 
-    def _result(
-        self,
-        job_run: JobRun,
-        datum: Datum,
-        state: DatumState,
-        files: Files,
-        seconds: float,
-        read: int,
-    ) -> DatumResult:
-        return DatumResult(
-            state=int(state),
-            hash=datum.content_hash(job_run.pipeline.salt).hex(),
-            job=job_run.job.id,
-            inputs=[
-                DatumInput(f.project, f.repo, f.commit, f.path, f.hash.hex(), f.size) for f in datum.files
-            ],
-            outputs=[path for path, _ in files],
-            process_seconds=seconds,
-            download_bytes=read,
-            upload_bytes=sum(length for _, chunks in files for _, length in chunks),
-            image=job_run.pipeline.request.transform.image,
-        )
-
     def _report(self, job_run: JobRun, datum: Datum, what: str, tried: _Attempt) -> None:
-        text = f"errored running {what} after {_duration(tried.seconds)}: {tried.error}"
+        text = f"errored running {what} after {_duration(tried.process_seconds)}: {tried.error}"
         self._log(job_run, datum, text, user=False)
 
     def _log(self, job_run: JobRun, datum: Datum, message: str, user: bool) -> None:
         self._logs.write(job_run.job, datum.id, message, user)
+
+
+def _result(job_run: JobRun, datum: Datum, state: DatumState, tried: _Attempt) -> DatumResult:
+    return DatumResult(
+        state=int(state),
+        hash=datum.content_hash(job_run.pipeline.salt).hex(),
+        job=job_run.job.id,
+        inputs=[DatumInput(f.project, f.repo, f.commit, f.path, f.hash.hex(), f.size) for f in datum.files],
+        outputs=[path for path, _ in tried.files],
+        download_seconds=tried.download_seconds,
+        process_seconds=tried.process_seconds,
+        upload_seconds=tried.upload_seconds,
+        download_bytes=tried.download_bytes,
+        upload_bytes=tried.upload_bytes,
+        image=job_run.pipeline.request.transform.image,
+    )
 
 
 def _env(job_run: JobRun, datum: Datum) -> dict[str, str]:

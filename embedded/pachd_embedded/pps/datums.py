@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pachd_embedded.pfs.glob import Glob
-from pachd_embedded.pps.inputs import children_of, is_set, kinds_of
+from pachd_embedded.pps.inputs import as_pfs, children_of, is_set, kinds_of
 
 PFS_ROOT = "/pfs"
 
@@ -117,6 +117,8 @@ def list_datums(node: Any, glob_files: Callable[[Any], Iterable[InputFile]]) -> 
 def _datums_of(node: Any, glob_files: Callable[[Any], Iterable[InputFile]]) -> Iterator[Datum]:
     if is_set(node.pfs):
         return (Datum((file,)) for file in glob_files(node.pfs))
+    if is_set(node.cron):
+        return (Datum((file,)) for file in glob_files(as_pfs(node.cron)))
     inner = [list(list_datums(child, glob_files)) for child in children_of(node)]
     kinds = kinds_of(node)
     if "union" in kinds:

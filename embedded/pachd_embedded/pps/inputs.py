@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+
+from pachyderm_sdk.api import pps
 
 _GROUPING_KINDS = ("cross", "join", "group", "union")
 
@@ -45,12 +48,30 @@ def walk_inputs(node: Any) -> Iterator[Any]:
             yield each.cron
 
 
+def walk_files(node: Any) -> Iterator[Any]:
+    """Every PFS input in order; a cron input is one whose datums are the files of its repo."""
+    return (as_pfs(each) if isinstance(each, pps.CronInput) else each for each in walk_inputs(node))
+
+
+def as_pfs(cron: Any) -> Any:
+    return pps.PfsInput(
+        name=cron.name,
+        project=cron.project,
+        repo=cron.repo,
+        repo_type="user",
+        branch="master",
+        commit=cron.commit,
+        glob="/*",
+    )
+
+
 def with_default_names(request: Any) -> Any:
     """Fills in the request's inputs as pachd stores them, and returns the request.
 
     A PFS input is called like its repo and reads branch master of a user repo in the pipeline's project (or
     with a trigger a branch `<pipeline>-trigger-<n>`); its glob gets its leading slash. Inputs of cross, join,
-    group and union are sorted by name, which decides the order of files within a datum and so its id.
+    group and union are sorted by name, which decides the order of files within a datum and so its id. A cron
+    input gets its repo `<pipeline>_<name>`, and starts now unless told otherwise.
     """
     fill_input(request.input, request.pipeline.name, request.pipeline.project.name)
     return request
@@ -66,8 +87,7 @@ def fill_input(node: Any, pipeline: str, project: str) -> None:
         if is_set(each.pfs):
             _fill_pfs(each.pfs, pipeline, project, triggers)
         if is_set(each.cron):
-            each.cron.project = each.cron.project or project
-            each.cron.repo = each.cron.repo or f"{pipeline}_{each.cron.name}"
+            _fill_cron(each.cron, pipeline, project)
 
 
 def clean_glob(glob: str) -> str:
@@ -82,6 +102,13 @@ def _input_name(node: Any) -> str:
         return str(node.pfs.name)
     inner = children_of(node)
     return _input_name(inner[0]) if inner else ""
+
+
+def _fill_cron(cron: Any, pipeline: str, project: str) -> None:
+    cron.project = cron.project or project
+    cron.repo = cron.repo or f"{pipeline}_{cron.name}"
+    if cron.start.timestamp() == 0:  # what an unset time reads as
+        cron.start = datetime.now(UTC)
 
 
 def _fill_pfs(pfs: Any, pipeline: str, project: str, triggers: dict[str, int]) -> None:

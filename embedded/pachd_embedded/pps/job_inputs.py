@@ -6,11 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pachyderm_sdk.api import pps
+
 from ..errors import unknown
-from ..pfs.model import Commit, CommitRef, RepoKey
+from ..pfs.model import BranchKey, Commit, CommitRef, RepoKey
 from ..pfs.service import Pfs
 from .datums import Datum, InputFile, input_files, list_datums
-from .inputs import walk_inputs
+from .inputs import as_pfs, walk_files, walk_inputs
 
 
 class JobInputs:
@@ -19,27 +21,21 @@ class JobInputs:
     def __init__(self, pfs: Pfs, request: Any, output: int) -> None:
         self._pfs = pfs
         self._request = request
-        self._commits = pfs.lookup.commit_provenance(output)
+        self._commits = pfs.lookup.provenance_by_branch(output)
 
     def commit(self, node: Any) -> Commit | None:
-        """The commit that a pps.PfsInput reads in this job.
-
-        Of several branches of a repo one may have been pointed at an older commit of another; the commit
-        then names that other branch, whose own head is the newest of its commits.
-        """
-        key = RepoKey(node.project, node.repo, node.repo_type or "user")
-        found = [commit for commit in self._commits if commit.repo == key]
-        of_branch = [commit for commit in found if commit.branch == node.branch]
-        return of_branch[-1] if of_branch else found[0] if found else None
+        """The commit that a pps.PfsInput reads in this job."""
+        repo = RepoKey(node.project, node.repo, node.repo_type or "user")
+        return self._commits.get(BranchKey(repo, node.branch))
 
     def ready(self) -> bool:
-        return all(commit.finished is not None for commit in self._commits)
+        return all(commit.finished is not None for commit in self._commits.values())
 
     def failed(self) -> str | None:
         """Names of the inputs whose commit ended in an error, None when all are well."""
         failed = [
             node.name
-            for node in walk_inputs(self._request.input)
+            for node in walk_files(self._request.input)
             if (commit := self.commit(node)) is not None and commit.reason
         ]
         return ", ".join(failed) or None
@@ -52,7 +48,7 @@ class JobInputs:
         """The datum's files, each with the tree of the commit that it is read from."""
         trees = {
             (node.name, node.repo, node.branch): commit.tree
-            for node in walk_inputs(self._request.input)
+            for node in walk_files(self._request.input)
             if (commit := self.commit(node)) is not None
         }
         return [(file, trees[file.name, file.repo, file.branch]) for file in datum.files]
@@ -61,7 +57,7 @@ class JobInputs:
         """The pipeline's input with the commits of this job filled in, as JobInfo shows it."""
         request = type(self._request).FromString(bytes(self._request))
         for node in walk_inputs(request.input):
-            commit = self.commit(node)
+            commit = self.commit(as_pfs(node) if isinstance(node, pps.CronInput) else node)
             node.commit = commit.id if commit else ""
         return request.input
 

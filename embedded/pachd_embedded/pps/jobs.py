@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import json
-import threading
+import logging
 import time
 from collections.abc import Callable, Iterator
 
+from ..errors import unknown
 from ..pfs.entries import Chunk
 from ..pfs.model import META, USER, Branch, Commit
 from ..pfs.service import Pfs
 from ..store.db import Database
 from .model import DatumResult, DatumState, Job, JobState, Pipeline, PipelineKey
 from .records import Records
+from .running import Cancellation
+
+log = logging.getLogger(__name__)
 
 STOPPED_REASON = "job stopped"
 
@@ -26,7 +30,7 @@ class Jobs:
         self._pfs = pfs
         self._records = records
         # Set for jobs that run, so that killing one stops its processes at once.
-        self._cancel: dict[int, threading.Event] = {}
+        self._cancel: dict[int, Cancellation] = {}
         pfs.branches.on_derived_commit = self._on_commit
 
     def _on_commit(self, branch: Branch, commit: Commit) -> None:
@@ -40,9 +44,9 @@ class Jobs:
             *(commit.id, pipeline.row_id, pipeline.version, commit.seq, int(JobState.CREATED), time.time()),
         )
 
-    def cancel_event(self, job: Job) -> threading.Event:
+    def cancel_event(self, job: Job) -> Cancellation:
         """Set when the job is killed or the server stops; made when the job starts."""
-        return self._cancel.setdefault(job.seq, threading.Event())
+        return self._cancel.setdefault(job.seq, Cancellation())
 
     def leave(self, job: Job) -> None:
         """Nobody runs the job any more. One that has not ended starts again, from the datums it has done.
@@ -82,6 +86,14 @@ class Jobs:
                 *(int(state), reason, time.time(), job.seq),
             )
             self._db.execute("DELETE FROM datum_done WHERE job_seq = ?", job.seq)
+            fields = {**self._named(job), "state": state.name}
+            self._db.on_commit(lambda: log.info("job ended", extra=fields))
+
+    def _named(self, job: Job) -> dict[str, str]:
+        """What a line of the log says of a job."""
+        pipeline = self._records.find_pipeline_of(job)
+        key = pipeline.key if pipeline else PipelineKey("", "")
+        return {"project": key.project, "pipeline": key.name, "job": job.id}
 
     def _close_commits(self, job: Job, error: str) -> str:
         """The answer is what is wrong with the output's files, "" when nothing is."""
@@ -150,32 +162,33 @@ class Jobs:
             if now is None or now.finished is not None:
                 return
             self._db.execute("INSERT OR REPLACE INTO datum_done VALUES (?, ?, ?)", job.seq, datum, entry)
-            stats = {
-                name: now.stats.get(name, 0) + getattr(result, name)
-                for name in ("process_seconds", "download_bytes", "upload_bytes")
-            }
+            stats = {name: now.stats.get(name, 0) + value for name, value in result.stats.items()}
             sql = f"UPDATE job SET {column} = {column} + 1, stats = ? WHERE seq = ?"
             self._db.execute(sql, json.dumps(stats), job.seq)
 
-    def wait(self, key: PipelineKey, job_id: str, give_up: Callable[[], bool]) -> Job:
-        """The job once it has ended. Raises when the server stops before (see Database.wait_until)."""
+    def wait(self, job: Job, give_up: Callable[[], bool]) -> Job:
+        """The job once it has ended. Raises when it is deleted, or the server stops (Database.wait_until)."""
 
         def look() -> Job | None:
-            now = self._records.get_job(key, job_id)
+            now = self._records.job_by_seq(job.seq)
+            if now is None:
+                raise unknown(f"job {job.id} was deleted")
             return now if now.finished is not None else None
 
-        return self._db.wait_until(look, give_up) or self._records.get_job(key, job_id)
+        return self._db.wait_until(look, give_up) or job
 
     def subscribe(self, key: PipelineKey, give_up: Callable[[], bool]) -> Iterator[Job]:
-        """Each job of a pipeline, again whenever its state changes, the oldest first."""
-        row = self._records.get_pipeline(key).row_id
-        seen: dict[int, JobState] = {}
+        """Each job of a pipeline that has not ended, once, the oldest first; then those that come."""
+        pipeline = self._records.get_pipeline(key)
+        newest = self._records.last_job(pipeline)
+        last, known = 0, newest.seq if newest else 0
 
         def look() -> list[Job] | None:
-            jobs = self._records.jobs("pipeline_id = ? ORDER BY seq", row)
-            return [job for job in jobs if seen.get(job.seq) != job.state] or None
+            # One that came since is shown also when it has ended before this thread looked.
+            sql = "pipeline_id = ? AND seq > ? AND (finished IS NULL OR seq > ?) ORDER BY seq"
+            return self._records.jobs(sql, pipeline.row_id, last, known) or None
 
         while found := self._db.wait_until(look, give_up):
             for job in found:
-                seen[job.seq] = job.state
+                last = job.seq
                 yield job

@@ -24,6 +24,7 @@ class JobState(IntEnum):
     FAILURE = 4
     SUCCESS = 5
     KILLED = 6
+    EGRESSING = 7
     FINISHING = 8
     UNRUNNABLE = 9
 
@@ -162,6 +163,10 @@ class Job:
         return cls(**values)
 
 
+# What is summed up over the datums of a job; times are in seconds.
+STATS = ("download_seconds", "process_seconds", "upload_seconds", "download_bytes", "upload_bytes")
+
+
 @dataclass(frozen=True, slots=True)
 class DatumInput:
     """A file or directory (its path ends in a slash) of a datum. `hash` is hex, `size` in bytes."""
@@ -186,7 +191,9 @@ class DatumResult:
     job: str
     inputs: list[DatumInput]
     outputs: list[str] = field(default_factory=list)
+    download_seconds: float = 0.0
     process_seconds: float = 0.0
+    upload_seconds: float = 0.0
     download_bytes: int = 0
     upload_bytes: int = 0
     image: str = ""
@@ -197,3 +204,7 @@ class DatumResult:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    @property
+    def stats(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in STATS}

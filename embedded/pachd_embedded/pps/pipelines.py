@@ -10,12 +10,14 @@ from ..errors import already_exists, invalid_argument, not_found, unimplemented,
 from ..pfs.model import META, SPEC, USER, BranchKey, Origin, RepoKey
 from ..pfs.service import Pfs
 from ..store.db import Database
+from .crons import Crons, cron_inputs
 from .defaults import Defaults
-from .inputs import walk_inputs, with_default_names
+from .inputs import walk_files, with_default_names
 from .jobs import Jobs
 from .model import Pipeline, PipelineKey, PipelineState
 from .records import Records
-from .spec import EffectiveSpec, make_effective
+from .secrets import Secrets
+from .spec import EffectiveSpec, effective_of, make_effective, names_project
 from .spec_check import check_spec, unsupported
 
 # Who updates or stops a pipeline while auth is off, as pachd's reasons name them.
@@ -23,12 +25,23 @@ NO_USER = "unknown_username"
 
 
 class Pipelines:
-    def __init__(self, db: Database, pfs: Pfs, records: Records, jobs: Jobs, defaults: Defaults) -> None:
+    def __init__(
+        self,
+        db: Database,
+        pfs: Pfs,
+        records: Records,
+        jobs: Jobs,
+        defaults: Defaults,
+        secrets: Secrets,
+        crons: Crons,
+    ) -> None:
         self._db = db
         self._pfs = pfs
         self._records = records
         self._jobs = jobs
         self._defaults = defaults
+        self._secrets = secrets
+        self._crons = crons
 
     def create(self, user_json: str, *, dry_run: bool, update: bool, reprocess: bool) -> str:
         """CreatePipelineV2. The answer is the effective spec as proto JSON; a dry run changes nothing."""
@@ -36,12 +49,23 @@ class Pipelines:
         spec = make_effective(user_json, self._defaults.cluster(), self._defaults.project(project))
         # Kept apart from what follows: filling in names must not show in the answer.
         answer = spec.response_json(update=update, reprocess=reprocess)
-        check_spec(spec.request, secrets={})
-        if reason := unsupported(spec.request):
+        check_spec(spec.request, self._secrets.keys())
+        if reason := unsupported(spec.request, self._pfs.egress.check):
             raise unimplemented(reason)
         if not dry_run:
             self._write(spec, update, reprocess)
         return answer
+
+    def rerun(self, key: PipelineKey, reprocess: bool) -> None:
+        """A new version of the newest spec as it is, whatever defaults have become."""
+        pipeline = self._records.get_pipeline(key)
+        if not names_project(pipeline.effective_json):
+            raise unknown("project picker cannot be nil")  # as pachd 2.12
+        self.replace(effective_of(pipeline.user_json, pipeline.effective_json), reprocess)
+
+    def replace(self, spec: EffectiveSpec, reprocess: bool) -> None:
+        """A new version of a pipeline that is there already, and was checked when it was created."""
+        self._write(spec, True, reprocess)
 
     def _write(self, spec: EffectiveSpec, update: bool, reprocess: bool) -> None:
         request = with_default_names(spec.request)
@@ -53,14 +77,16 @@ class Pipelines:
             if self._pfs.lookup.find_project(key.project) is None:
                 raise invalid_argument(f'project "{key.project}" not found')
             inputs = _input_branches(request)
+            ticks = {RepoKey(cron.project, cron.repo, USER) for cron in cron_inputs(request.input)}
             for branch in inputs:
-                if self._pfs.lookup.find_repo(branch.repo) is None:
+                if branch.repo not in ticks and self._pfs.lookup.find_repo(branch.repo) is None:
                     raise not_found(f"repo {branch.repo} not found")
             if old is None:
                 self._create_repos(key, request.description)
             else:
                 reason = f"all jobs killed because pipeline was updated for user {NO_USER}"
                 self._jobs.kill_all(old, reason)
+            self._crons.create_repos(key, request.input)
             self._commit_version(key, spec, request, old, reprocess, inputs)
 
     def _create_repos(self, key: PipelineKey, description: str) -> None:
@@ -158,6 +184,7 @@ class Pipelines:
                 self._pfs.branches.clear_provenance(branch)
             for type_ in (META, SPEC) if keep_repo else (USER, META, SPEC):
                 self._pfs.repos.remove(key.repo(type_), force)
+            self._crons.delete_repos(pipeline.request.input, force)
             return True
 
     def delete_all(
@@ -177,7 +204,7 @@ class Pipelines:
 
 def _input_branches(request: object) -> list[BranchKey]:
     found: list[BranchKey] = []
-    for node in walk_inputs(request.input):  # type: ignore[attr-defined]
+    for node in walk_files(request.input):  # type: ignore[attr-defined]
         key = BranchKey(RepoKey(node.project, node.repo, node.repo_type or USER), node.branch)
         if key not in found:
             found.append(key)

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from ..errors import not_found
+from ..pfs.model import CommitRef
 from ..store.db import Database
 from .model import Job, JobState, Pipeline, PipelineKey
 
@@ -74,6 +75,21 @@ class Records:
     def job_by_seq(self, seq: int) -> Job | None:
         row = self._db.row("SELECT * FROM job WHERE seq = ?", seq)
         return Job.of(row) if row else None
+
+    def last_job(self, pipeline: Pipeline) -> Job | None:
+        found = self.jobs("pipeline_id = ? ORDER BY seq DESC LIMIT 1", pipeline.row_id)
+        return found[0] if found else None
+
+    def sets_that_read(self, ref: CommitRef) -> set[str]:
+        """The ids of the job sets in which some commit was made from this one."""
+        rows = self._db.rows(
+            "SELECT DISTINCT c.id FROM commit_provenance AS p JOIN pfs_commit AS c ON c.seq = p.seq"
+            " JOIN pfs_commit AS u ON u.seq = p.upstream JOIN repo ON repo.id = u.repo_id"
+            " JOIN project ON project.id = repo.project_id"
+            " WHERE u.id = ? AND project.name = ? AND repo.name = ? AND repo.type = ?",
+            *(ref.id, ref.repo.project, ref.repo.name, ref.repo.type),
+        )
+        return {row["id"] for row in rows}
 
     def last_success(self, job: Job) -> Job | None:
         """The job before this one whose datums and output it builds on; its commit was not dropped."""

@@ -13,10 +13,12 @@ from ..store.db import Database
 from ..store.tree import TreeStore
 from .datum_runs import DatumRunner, JobRun, seconds_of
 from .datums import Datum
+from .egress import Egress
 from .job_inputs import JobInputs
 from .jobs import Jobs
 from .model import DatumState, Job, JobState, Pipeline
 from .records import Records
+from .spec_check import egress_url
 
 JOB_TIMED_OUT = " jobtimed out"  # the real pachd's own words, its slip included
 
@@ -32,6 +34,7 @@ class JobRunner:
         jobs: Jobs,
         datum_trees: TreeStore,
         datum_runner: DatumRunner,
+        egress: Egress,
     ) -> None:
         self._db = db
         self._pfs = pfs
@@ -39,6 +42,7 @@ class JobRunner:
         self._jobs = jobs
         self._datum_trees = datum_trees
         self._datum_runner = datum_runner
+        self._egress = egress
 
     def run(self, job: Job, pipeline: Pipeline, gpus: list[tuple[str, ...]]) -> None:
         """`gpus` are the devices of each worker: its length is how many datums run at the same time."""
@@ -59,8 +63,28 @@ class JobRunner:
             done = self._records.datums_done(job)  # by a run before a crash
             todo = [datum for datum in datums if datum.id not in skipped and datum.id not in done]
             self._datum_runner.run(job_run, todo, gpus)
-        if not job_run.cancelled.is_set():  # else it was killed, or the server stops
-            self._finish(job, base, datums, len(skipped))
+        if job_run.cancelled.is_set():  # it was killed, or the server stops
+            return
+        if egress_url(pipeline.request) is not None and not self._run_egress(job_run, base, datums):
+            return
+        self._finish(job, base, datums, len(skipped))
+
+    def _run_egress(self, job_run: JobRun, base: Job | None, datums: list[Datum]) -> bool:
+        """Copy the output where the spec says, from the commit that is still open; False when cancelled.
+
+        A job whose datums failed copies nothing.
+        """
+        job = job_run.job
+        done = self._records.datums_done(job)
+        if any(_state(done, datum) == DatumState.FAILED for datum in datums):
+            return True
+        with self._db.transaction():
+            if not self._jobs.set_state(job, JobState.EGRESSING):
+                return False
+            if not self._pfs.lookup.commits("c.seq = ?", job.output):
+                return True  # dropped meanwhile
+            self._pfs.commits.set_tree(job.output, self._output(job, base, datums, done))
+        return self._egress.run(job_run)
 
     def _skippable(self, pipeline: Pipeline, base: Job | None, datums: list[Datum]) -> set[str]:
         """Datums that the last successful job has the result of, for the same content."""

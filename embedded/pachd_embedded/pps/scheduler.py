@@ -11,6 +11,8 @@ from ..errors import PachError
 from ..pfs.service import Pfs
 from ..store.db import Database
 from ..workers.gpus import GpuPool
+from ..workers.worker import Worker
+from .crons import Crons
 from .job_inputs import JobInputs
 from .jobs import STOPPED_REASON, Jobs
 from .model import NVIDIA_GPU, Job, JobState, Pipeline, PipelineState
@@ -42,6 +44,8 @@ class Scheduler:
         pipelines: Pipelines,
         runner: JobRunner,
         gpus: GpuPool,
+        crons: Crons,
+        worker: Worker,
     ) -> None:
         self._db = db
         self._pfs = pfs
@@ -50,6 +54,8 @@ class Scheduler:
         self._pipelines = pipelines
         self._runner = runner
         self._gpus = gpus
+        self._crons = crons
+        self._worker = worker
         self._stopping = threading.Event()
         self._loop = threading.Thread(target=self._run, name="scheduler")
         self._running: dict[int, threading.Thread] = {}
@@ -74,17 +80,21 @@ class Scheduler:
     def workers_available(self, pipeline: Pipeline) -> int:
         if pipeline.state not in (PipelineState.STARTING, PipelineState.RUNNING, PipelineState.CRASHING):
             return 0
+        if not self._worker.image(pipeline.request.transform.image).ready:
+            return 0
         possible = self._devices_of(pipeline) // pipeline.gpus if pipeline.gpus else pipeline.parallelism
         return min(pipeline.parallelism, possible)
 
     def _run(self) -> None:
-        seen = -1
+        seen, pause = -1, IDLE_SECONDS
         while not self._stopping.is_set():
-            seen = self._db.wait_for_change(seen, IDLE_SECONDS)
+            seen = self._db.wait_for_change(seen, pause)
+            pause = IDLE_SECONDS
             try:
                 # Nobody may stop, update or delete between the look at a pipeline and what follows from it.
                 with self._db.hold():
                     self._round()
+                    pause = min(IDLE_SECONDS, self._crons.due(self._records.pipelines()))
             except Exception:
                 # The loop is what every pipeline depends on: it reports and goes on.
                 log.exception("scheduling failed")
@@ -116,6 +126,9 @@ class Scheduler:
             return PipelineState.CRASHING, reason
         if pipeline.request.autoscaling and not active:
             return PipelineState.STANDBY, ""
+        image = self._worker.image(pipeline.request.transform.image)
+        if not image.ready:
+            return PipelineState.CRASHING if image.reason else PipelineState.STARTING, image.reason
         return PipelineState.RUNNING, ""
 
     def _devices_of(self, pipeline: Pipeline) -> int:
@@ -133,6 +146,8 @@ class Scheduler:
             return ""
         if pipeline.gpus > self._devices_of(pipeline):
             return ""  # waits as long as the spec is like that; the pipeline's state says so
+        if not self._worker.image(pipeline.request.transform.image).ready:
+            return ""  # as well
         if not JobInputs(self._pfs, pipeline.request, job.output).ready():
             return ""
         with self._running_lock:

@@ -10,16 +10,20 @@ from ..store.db import Database
 from ..store.tree import TreeStore
 from ..workers.gpus import GpuPool
 from ..workers.worker import Worker
+from .crons import Crons
 from .datum_io import remove
 from .datum_runs import DatumRunner
 from .defaults import Defaults
+from .egress import Egress
 from .jobs import Jobs
 from .logs import Logs
 from .model import Pipeline
 from .pipelines import Pipelines
 from .records import Records
+from .regeneration import Regeneration
 from .runner import JobRunner
 from .scheduler import Scheduler
+from .secrets import Secrets
 
 
 class Pps:
@@ -34,10 +38,17 @@ class Pps:
         self.jobs = Jobs(db, pfs, self.records)
         self.logs = Logs(db)
         self.defaults = Defaults(db, pfs)
-        self.pipelines = Pipelines(db, pfs, self.records, self.jobs, self.defaults)
-        datum_runner = DatumRunner(pfs, self.jobs, self.logs, worker, scratch)
-        runner = JobRunner(db, pfs, self.records, self.jobs, self.datum_trees, datum_runner)
-        self._scheduler = Scheduler(db, pfs, self.records, self.jobs, self.pipelines, runner, gpus)
+        self.secrets = Secrets(directory / "secrets")
+        self.crons = Crons(pfs)
+        self.pipelines = Pipelines(db, pfs, self.records, self.jobs, self.defaults, self.secrets, self.crons)
+        self.regeneration = Regeneration(pfs, self.records, self.defaults, self.pipelines)
+        datum_runner = DatumRunner(pfs, self.jobs, self.logs, self.secrets, worker, scratch)
+        self.running = datum_runner.running
+        egress = Egress(pfs, self.logs)
+        runner = JobRunner(db, pfs, self.records, self.jobs, self.datum_trees, datum_runner, egress)
+        self._scheduler = Scheduler(
+            db, pfs, self.records, self.jobs, self.pipelines, runner, gpus, self.crons, worker
+        )
 
     def workers_available(self, pipeline: Pipeline) -> int:
         """Workers of the pipeline that there can be at the same time, 0 while it is not to run."""

@@ -105,6 +105,18 @@ def make_effective(
     return EffectiveSpec(user_json, gojson.dump_canonical(effective), request)
 
 
+def effective_of(user_json: str, effective_json: str) -> EffectiveSpec:
+    """The spec of a pipeline that was created with these texts."""
+    request = protojson.parse(pps.CreatePipelineRequest, effective_json)
+    _fill_project(request)
+    return EffectiveSpec(user_json, effective_json, request)
+
+
+def names_project(effective_json: str) -> bool:
+    """Whether the spec itself says which project the pipeline is in."""
+    return bool(protojson.parse(pps.CreatePipelineRequest, effective_json).pipeline.project.name)
+
+
 def spec_of_request(request: Any) -> str:
     """The text that the old CreatePipeline call stores as user spec: its request in proto JSON."""
     return protojson.render(request)

@@ -8,11 +8,13 @@ missing cmd, parallelism 0, join without join_on, lazy with empty_files, autosca
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from pachyderm_sdk.api import pps
 
+from pachd_embedded.cron_spec import CronError
+from pachd_embedded.cron_spec import parse as parse_cron
 from pachd_embedded.errors import PachError, unknown
 from pachd_embedded.pfs.names import check_branch_name, check_pipeline_name
 from pachd_embedded.pps.inputs import children_of, clean_glob, is_set, kinds_of, walk_inputs, walk_nodes
@@ -60,20 +62,21 @@ def check_spec(request: Any, secrets: Mapping[str, Collection[str]] | None = Non
     _check_output_branch(request.output_branch)
 
 
-def unsupported(request: Any) -> str:
-    """One line that names what this server cannot run of a spec that pachd takes, or ""."""
+def unsupported(request: Any, egress_refusal: Callable[[str], str]) -> str:
+    """One line that names what this server cannot run of a spec that pachd takes, or "".
+
+    `egress_refusal` says why it cannot write to a URL, "" when it can.
+    """
     inputs = list(walk_inputs(request.input))
     files = [each for each in inputs if isinstance(each, pps.PfsInput)]
     used = {
         "spout": is_set(request.spout),
         "service": is_set(request.service),
-        "egress": is_set(request.egress),
+        "egress.sql_database": request.egress.is_set("sql_database"),
         "determined": is_set(request.determined),
         "s3_out": request.s3_out,
         "transform.datum_batching": request.transform.datum_batching,
-        "input.cron": len(files) < len(inputs),
         "input.pfs.s3": any(each.s3 for each in files),
-        "input.pfs.trigger": any(is_set(each.trigger) for each in files),
         "input.pfs.propagation_spec.never": any(each.propagation_spec.never for each in files),
     }
     names = [name for name, is_used in used.items() if is_used]
@@ -81,12 +84,22 @@ def unsupported(request: Any) -> str:
     names += [
         f"an input called {each.name}" for each in inputs if "/" in each.name or each.name in (".", "..")
     ]
+    url = egress_url(request)
+    if not names and url is not None and (reason := egress_refusal(url)):
+        return f"egress of pipeline {request.pipeline.name}: {reason}"
     if not names:
         return ""
     return (
         f"the embedded pachd does not run pipelines with {', '.join(names)}: "
         f"remove it from pipeline {request.pipeline.name}, or use a Pachyderm cluster"
     )
+
+
+def egress_url(request: Any) -> str | None:
+    """Where the output is copied to, None where it is not."""
+    if not is_set(request.egress) or request.egress.is_set("sql_database"):
+        return None
+    return str(request.egress.url or request.egress.object_storage.url)
 
 
 def _check_secrets(request: Any, secrets: Mapping[str, Collection[str]]) -> None:
@@ -153,6 +166,8 @@ def _node_error(node: Any) -> str:
         return "multiple input types set"
     if not kinds:
         return "no input set"
+    if "cron" in kinds:
+        return _cron_error(node.cron)
     files = [each for each in walk_inputs(node) if isinstance(each, pps.PfsInput)]
     if kinds[0] in ("join", "group", "union") and any(each.s3 for each in files):
         return f"S3 inputs in {kinds[0]} expressions are not supported"
@@ -176,6 +191,14 @@ def _pfs_error(pfs: Any) -> str:
         return f"input cannot specify both 's3' and 'empty_files', as 's3' {through_s3}"
     if pfs.commit:
         return "input cannot come from a commit; use a branch with head pointing to the commit"
+    return ""
+
+
+def _cron_error(cron: Any) -> str:
+    try:
+        parse_cron(cron.spec)
+    except CronError as error:
+        return f"error parsing cron-spec: {error}"
     return ""
 
 

@@ -14,6 +14,7 @@ from ..pfs.model import RepoKey
 from ..pfs.service import Pfs
 from ..pps.job_inputs import JobInputs
 from ..pps.model import DatumInput, DatumResult, DatumState, Job, Pipeline, PipelineKey
+from ..pps.running import Attempt
 from .messages import branch_message, commit_message, project_name, repo_message, when
 
 
@@ -65,9 +66,9 @@ _PIPELINE_FIELDS = (
     *("reprocess_spec", "autoscaling", "tolerations"),
 )
 _JOB_FIELDS = (
-    *("transform", "parallelism_spec", "resource_requests", "resource_limits", "sidecar_resource_limits"),
-    *("sidecar_resource_requests", "datum_set_spec", "datum_timeout", "job_timeout", "datum_tries"),
-    *("scheduling_spec", "pod_spec", "pod_patch"),
+    *("transform", "parallelism_spec", "egress", "resource_requests", "resource_limits"),
+    *("sidecar_resource_limits", "sidecar_resource_requests", "datum_set_spec", "datum_timeout"),
+    *("job_timeout", "datum_tries", "scheduling_spec", "pod_spec", "pod_patch"),
 )
 
 
@@ -118,13 +119,7 @@ def datum_info(key: PipelineKey, job: Job, datum_id: str, result: DatumResult) -
     return pps.DatumInfo(
         datum=pps.Datum(job=job_message(key, job.id), id=datum_id),
         state=pps.DatumState(state),
-        stats=_stats(
-            {
-                "process_seconds": result.process_seconds,
-                "download_bytes": result.download_bytes,
-                "upload_bytes": result.upload_bytes,
-            }
-        ),
+        stats=_stats(result.stats),
         data=[datum_file(file) for file in result.inputs],
         image_id=result.image,
     )
@@ -139,6 +134,12 @@ def datum_file(file: DatumInput) -> Any:
         size_bytes=file.size,
         hash=bytes.fromhex(file.hash),
     )
+
+
+def worker_status(pipeline: Pipeline, job: Job, attempt: Attempt) -> Any:
+    data = [pps.InputFile(path=file.path, hash=file.hash) for file in attempt.datum.files]
+    status = pps.DatumStatus(started=when(attempt.started), data=data)
+    return pps.WorkerStatus(worker_id=pipeline.worker_name, job_id=job.id, datum_status=status)
 
 
 def log_message(pipeline: Pipeline, job: Job, row: sqlite3.Row, data: list[Any]) -> Any:
@@ -157,7 +158,9 @@ def log_message(pipeline: Pipeline, job: Job, row: sqlite3.Row, data: list[Any])
 
 def _stats(stats: dict[str, float]) -> Any:
     return pps.ProcessStats(
+        download_time=timedelta(seconds=stats.get("download_seconds", 0)),
         process_time=timedelta(seconds=stats.get("process_seconds", 0)),
+        upload_time=timedelta(seconds=stats.get("upload_seconds", 0)),
         download_bytes=int(stats.get("download_bytes", 0)),
         upload_bytes=int(stats.get("upload_bytes", 0)),
     )
