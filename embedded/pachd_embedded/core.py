@@ -78,12 +78,14 @@ class Core:
     def start(self) -> None:
         self._worker.start(self.db.wake)
         self.pps.start()
+        self.pfs.cron_triggers.start()
         self.pfs.storage.start(self._gc_period)
 
     def stop(self) -> None:
         """Stop the workers and let waiting calls end; the storage can still be read."""
         self.pps.stop()
         self._worker.stop()
+        self.pfs.cron_triggers.stop()
         self.pfs.storage.stop()
         self.db.close_waiters()
 

@@ -80,12 +80,6 @@ def test_heads_that_a_branch_may_not_have(client: Client, data: Any, new_repo: A
     assert list(client.pfs.list_branch(repo=data.repo)) == []
 
 
-def test_triggers_are_not_served(client: Client, data: Any, refused: Any) -> None:
-    with refused(StatusCode.UNIMPLEMENTED, "trigger"):
-        client.pfs.create_branch(branch=data.branch("t"), trigger=pfs.Trigger(branch="master", commits=2))
-    assert list(client.pfs.list_branch(repo=data.repo)) == []
-
-
 def test_branches_are_listed_newest_first(client: Client, data: Any) -> None:
     for name in ("b", "c", "a"):
         client.pfs.create_branch(branch=data.branch(name))

@@ -14,6 +14,7 @@ from ..store.db import Database
 from .lookup import Lookup
 from .model import Branch, BranchKey, Commit, CommitRef, Origin, Repo
 from .names import check_branch_name
+from .triggers import Trigger, Triggers
 
 
 def new_id() -> str:
@@ -27,14 +28,16 @@ class _OpenSet:
 
     id: str
     changed: list[int] = field(default_factory=list)
+    later: list[Callable[[], None]] = field(default_factory=list)
     # By repo, the seq of the commit that branches without another one have as their head.
     empty: dict[int, int] = field(default_factory=dict)
 
 
 class Branches:
-    def __init__(self, db: Database, lookup: Lookup) -> None:
+    def __init__(self, db: Database, lookup: Lookup, triggers: Triggers) -> None:
         self._db = db
         self._lookup = lookup
+        self._triggers = triggers
         # Only touched within a transaction of the database, of which there is one at a time.
         self._open: _OpenSet | None = None
         # Told of each commit that comes from upstream, within the same transaction: the job engine listens.
@@ -51,22 +54,53 @@ class Branches:
             if self._open is not None:
                 yield
                 return
-            self._open = _OpenSet(commit_id or new_id())
+            done = self._open = _OpenSet(commit_id or new_id())
             try:
                 yield
                 self._propagate(self._open)
             finally:
                 self._open = None
+            for call in done.later:
+                with self.commit_set():
+                    call()
 
-    def create(self, key: BranchKey, head: CommitRef | None, provenance: Sequence[BranchKey]) -> Branch:
+    def fire_triggers(self, commit: Commit) -> None:
+        """To be called when a commit is finished without an error.
+
+        What it sets off is a commit set of its own, made after the one that is being made now.
+        """
+
+        def move_heads() -> None:
+            for branch in self._triggers.fired_by(commit):
+                self.set_head(branch.row_id, commit.seq)
+                self.mark_changed(branch)
+
+        if self._open is not None:
+            self._open.later.append(move_heads)
+            return
+        with self.commit_set():
+            move_heads()
+
+    def create(
+        self,
+        key: BranchKey,
+        head: CommitRef | None,
+        provenance: Sequence[BranchKey],
+        trigger: Trigger | None = None,
+    ) -> Branch:
         """Create or change a branch. Missing branches of `provenance` are created empty.
 
         A new branch without a head or provenance gets an empty commit; a change of head or provenance
         makes one commit, with the same id, on this branch (with provenance) and on all downstream.
+        A trigger stays until another one is given.
         """
         check_branch_name(key.name)
         with self.commit_set():
             repo = self._lookup.get_repo(key.repo)
+            if trigger is not None:
+                self._triggers.check(key, trigger)
+                if provenance:
+                    raise unknown("a branch cannot have both provenance and a trigger")
             target = self._head(repo, head)
             upstream = [self._upstream(key, other) for other in provenance]
             branch, existed = self._lookup.find_branch(key), True
@@ -84,6 +118,8 @@ class Branches:
                 changed = True
             elif not existed:
                 self.add_commit(branch, Origin.AUTO, finished=True)
+            if trigger is not None:
+                self._triggers.put(branch, trigger)
             if changed:
                 self.mark_changed(branch)
             return self._lookup.branch_by_row(branch.row_id)
@@ -104,15 +140,27 @@ class Branches:
 
     def remove(self, branch: Branch, force: bool, prefix: str) -> None:
         with self._db.transaction():
-            below = self._lookup.direct_subvenance(branch.row_id)
-            if below and not force:
-                names = " ".join(str(self._lookup.branch_by_row(row).key) for row in below)
-                raise unknown(
-                    f"{prefix}delete branch {branch.key}: branch {branch.key} cannot be deleted because"
-                    f" it's in the direct provenance of [{names}]"
-                )
+            if not force:
+                self._refuse_removal(branch, prefix)
             # This also takes it out of the provenance of the branches below.
             self._db.execute("DELETE FROM branch WHERE id = ?", branch.row_id)
+
+    def _refuse_removal(self, branch: Branch, prefix: str) -> None:
+        """Raises where others depend on the branch; a trigger binds both sides, as in pachd."""
+        below = [self._lookup.branch_by_row(row) for row in self._lookup.direct_subvenance(branch.row_id)]
+        followers, followed = self._triggers.neighbours(branch)
+        reasons = (
+            ("it's in the direct provenance of", below),
+            ("it is triggered by branches", followers),
+            ("it triggers branches", followed),
+        )
+        for reason, others in reasons:
+            if others:
+                names = " ".join(str(other.key) for other in others)
+                raise unknown(
+                    f"{prefix}delete branch {branch.key}: branch {branch.key} cannot be deleted because"
+                    f" {reason} [{names}]"
+                )
 
     def removal_order(self, repo: Repo) -> list[Branch]:
         """The repo's branches, each before those that it depends on."""
@@ -154,11 +202,10 @@ class Branches:
             *(commit_id, branch.repo_id, branch.key.name, parent, int(origin), description, now),
             *((now, now, 1) if finished else (None, None, 0)),
         )
-        upstream = {
-            self._lookup.branch_by_row(row).head for row in self._lookup.direct_provenance(branch.row_id)
-        }
+        upstream = [self._lookup.branch_by_row(row) for row in self._lookup.direct_provenance(branch.row_id)]
         self._db.executemany(
-            "INSERT INTO commit_provenance VALUES (?, ?)", [(seq, head) for head in sorted(upstream)]
+            "INSERT INTO commit_provenance VALUES (?, ?, ?)",
+            [(seq, other.head, other.key.name) for other in upstream],
         )
         self.set_head(branch.row_id, seq)
         commit = self._lookup.commit_by_seq(seq)

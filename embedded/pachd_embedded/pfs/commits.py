@@ -81,6 +81,8 @@ class Commits:
         self._db.execute(
             "UPDATE pfs_commit SET finished = ?, invalid = ? WHERE seq = ?", time.time(), invalid, seq
         )
+        if not commit.error and not invalid:
+            self._branches.fire_triggers(self._lookup.commit_by_seq(seq))
         for child in self._lookup.children(seq):
             self._settle(child.seq)
 

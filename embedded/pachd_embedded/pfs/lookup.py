@@ -191,6 +191,14 @@ class Lookup:
         sql = "c.seq IN (SELECT upstream FROM commit_provenance WHERE seq = ?) ORDER BY c.seq"
         return self.commits(sql, seq)
 
+    def provenance_by_branch(self, seq: int) -> dict[BranchKey, Commit]:
+        """The same by the branch whose head it was; the commit itself may be of another one."""
+        commits = {commit.seq: commit for commit in self.commit_provenance(seq)}
+        rows = self._db.rows("SELECT upstream, branch FROM commit_provenance WHERE seq = ?", seq)
+        return {
+            BranchKey(commits[row["upstream"]].repo, row["branch"]): commits[row["upstream"]] for row in rows
+        }
+
     def commit_subvenance(self, seq: int) -> list[Commit]:
         sql = "c.seq IN (SELECT seq FROM commit_provenance WHERE upstream = ?) ORDER BY c.seq"
         return self.commits(sql, seq)

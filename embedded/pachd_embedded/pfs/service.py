@@ -14,6 +14,7 @@ from ..store.verify import Verifier
 from .branches import Branches
 from .commit_sets import CommitSets
 from .commits import Commits
+from .cron_triggers import CronTriggers
 from .egress import Egress
 from .entries import bytes_of_entry, chunks_of_entry
 from .file_set_store import FileSetStore
@@ -22,6 +23,7 @@ from .fsck import Fsck
 from .lookup import Lookup
 from .modify import Files
 from .repos import Projects, Repos
+from .triggers import Triggers
 
 
 class Pfs:
@@ -33,7 +35,9 @@ class Pfs:
         self.chunks = ChunkStore(db, directory)
         self.lookup = Lookup(db)
         self.projects = Projects(db, self.lookup)
-        self.branches = Branches(db, self.lookup)
+        self.triggers = Triggers(db, self.lookup, self.trees)
+        self.branches = Branches(db, self.lookup, self.triggers)
+        self.cron_triggers = CronTriggers(db, self.lookup, self.branches, self.triggers)
         self.repos = Repos(db, self.lookup, self.branches)
         self.commits = Commits(db, self.trees, self.lookup, self.branches)
         self.sets = CommitSets(db, self.lookup, self.branches)

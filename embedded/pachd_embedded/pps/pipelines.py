@@ -12,6 +12,7 @@ from ..pfs.service import Pfs
 from ..store.db import Database
 from .crons import Crons, cron_inputs
 from .defaults import Defaults
+from .input_triggers import set_triggers
 from .inputs import walk_files, with_default_names
 from .jobs import Jobs
 from .model import Pipeline, PipelineKey, PipelineState
@@ -88,6 +89,7 @@ class Pipelines:
                 self._jobs.kill_all(old, reason)
             self._crons.create_repos(key, request.input)
             self._commit_version(key, spec, request, old, reprocess, inputs)
+            set_triggers(self._pfs.branches, request)
 
     def _create_repos(self, key: PipelineKey, description: str) -> None:
         if self._pfs.lookup.find_repo(key.repo(USER)) is not None:

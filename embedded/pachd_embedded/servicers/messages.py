@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -13,6 +14,7 @@ from pachyderm_sdk.api import pfs
 from ..errors import unknown
 from ..pfs.model import DEFAULT_PROJECT, BranchKey, Commit, CommitRef, RepoKey
 from ..pfs.snapshot import FileInfo
+from ..pfs.triggers import Trigger
 
 # What each method gets beside its request; untyped, as gRPC brings no types.
 Context: TypeAlias = grpc.ServicerContext
@@ -49,6 +51,15 @@ def commit_ref(commit: Any) -> CommitRef:
 
 def optional_ref(commit: Any) -> CommitRef | None:
     return commit_ref(commit) if commit and (commit.id or commit.branch.name) else None
+
+
+def trigger_of(message: Any) -> Trigger | None:
+    """The trigger that a request gives a branch; None where it gives none."""
+    return Trigger.of(message) if message._serialized_on_wire else None
+
+
+def trigger_message(trigger: Trigger) -> Any:
+    return pfs.Trigger(**asdict(trigger))
 
 
 def picked_branch(picker: Any) -> BranchKey:

@@ -13,7 +13,7 @@ from pachyderm_sdk.api.auth import Permission
 
 from ..auth.caller import may, permitted, require
 from ..auth.model import Resource, project_resource, repo_resource
-from ..errors import unimplemented, unknown
+from ..errors import unknown
 from ..pfs.model import USER, Branch, BranchKey, Commit, CommitRef, Project, Repo, RepoKey
 from ..pfs.service import Pfs
 from .file_sets import FileSetServicer
@@ -30,6 +30,8 @@ from .messages import (
     project_name,
     repo_key,
     repo_message,
+    trigger_message,
+    trigger_of,
     when,
 )
 from .upkeep import UpkeepServicer
@@ -103,11 +105,10 @@ class PfsServicer(FileServicer, FileSetServicer, UpkeepServicer):
     # Branches
 
     def create_branch(self, request: Any, _: Context) -> Any:
-        if request.trigger:
-            raise unimplemented("the embedded pachd does not run branch triggers; leave out trigger")
         head = optional_ref(request.head)
         provenance = [branch_key(branch) for branch in request.provenance]
-        self._pfs.branches.create(branch_key(request.branch), head, provenance)
+        trigger = trigger_of(request.trigger)
+        self._pfs.branches.create(branch_key(request.branch), head, provenance, trigger)
         return Empty()
 
     def inspect_branch(self, request: Any, _: Context) -> Any:
@@ -263,6 +264,7 @@ class PfsServicer(FileServicer, FileSetServicer, UpkeepServicer):
             provenance=keys(self._lookup.provenance(branch.row_id)),
             subvenance=keys(self._lookup.subvenance(branch.row_id)),
             direct_provenance=keys(self._lookup.direct_provenance(branch.row_id)),
+            trigger=trigger_message(trigger) if (trigger := self._pfs.triggers.of(branch)) else None,
             created_at=when(branch.created),
             updated_at=when(branch.updated),
         )

@@ -29,6 +29,11 @@ CREATE TABLE branch_provenance (
   upstream_id INTEGER NOT NULL REFERENCES branch ON DELETE CASCADE, position INTEGER NOT NULL,
   PRIMARY KEY (branch_id, upstream_id)) WITHOUT ROWID;
 CREATE INDEX branch_subvenance ON branch_provenance (upstream_id);
+CREATE TABLE branch_trigger (
+  branch_id INTEGER PRIMARY KEY REFERENCES branch ON DELETE CASCADE,
+  source_id INTEGER NOT NULL REFERENCES branch ON DELETE CASCADE, needs_all INTEGER NOT NULL,
+  rate_limit_spec TEXT NOT NULL, size TEXT NOT NULL, commits INTEGER NOT NULL, cron_spec TEXT NOT NULL);
+CREATE INDEX branch_triggers ON branch_trigger (source_id);
 
 -- tree is the file tree as it stands; NULL means "empty" once based is 1, "not known yet" before.
 CREATE TABLE pfs_commit (
@@ -42,9 +47,10 @@ CREATE TABLE pfs_commit (
 CREATE INDEX commit_of_repo ON pfs_commit (repo_id, seq);
 CREATE INDEX commit_children ON pfs_commit (parent);
 CREATE INDEX commit_unfinished ON pfs_commit (seq) WHERE finished IS NULL;
+-- branch is the name of the one, of the upstream's repo, whose head that was.
 CREATE TABLE commit_provenance (
   seq INTEGER NOT NULL REFERENCES pfs_commit ON DELETE CASCADE, upstream INTEGER NOT NULL,
-  PRIMARY KEY (seq, upstream)) WITHOUT ROWID;
+  branch TEXT NOT NULL, PRIMARY KEY (seq, upstream, branch)) WITHOUT ROWID;
 CREATE INDEX commit_subvenance ON commit_provenance (upstream);
 
 -- Two trees: additive as a commit's, deletive with the same keys, of what goes before something is added.
