@@ -27,6 +27,12 @@ _ROLLBACK = "commit unexpectedly resulted in rollback"
 _ATTEMPTS = 4
 # What gRPC itself answers for a method that a server does not have; any other text is the server's own.
 _UNKNOWN_METHOD = re.compile(r"method not found|unknown (method|service)", re.IGNORECASE)
+# What gRPC says of a connection over TLS that does not come about, and what that means for the options.
+_TLS_FAULTS = {
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is of no authority in ca_cert (unset: none known to gRPC)",
+    "Hostname Verification Check failed": "its certificate is for another host than that of pachd_address",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS; use grpc:// in pachd_address",
+}
 _READS = ("Inspect", "List", "Get", "Glob", "Walk")
 
 
@@ -83,7 +89,7 @@ class Pachd:
                 if time.monotonic() + pause >= end:
                     raise PachydermError(
                         f"cannot reach pachd at {options.address} within {options.timeout:g} s:"
-                        f" {_reason(error.text)}; is it running, and is pachd_address right?"
+                        f" {_why(error.text, options.tls)}"
                     ) from error
             else:
                 return
@@ -195,6 +201,16 @@ def _open_channel(options: ConnectionOptions) -> Any:
         return grpc.insecure_channel(options.target, options=settings)
     credentials = grpc.ssl_channel_credentials(root_certificates=options.ca_cert)
     return grpc.secure_channel(options.target, credentials, options=settings)
+
+
+def _why(text: str, tls: bool) -> str:
+    """Why pachd is not reached, and what to look at."""
+    for found, meaning in _TLS_FAULTS.items():
+        if found in text:
+            return meaning
+    if "Socket closed" in text and not tls:
+        return "it closed the connection; use grpcs:// in pachd_address if it speaks TLS"
+    return f"{_reason(text)}; is it running, and is pachd_address right?"
 
 
 def _reason(text: str) -> str:

@@ -287,8 +287,6 @@ _SERVICES: dict[str, dict[str, Rule]] = {
         "DeleteAll": admin(P.CLUSTER_DELETE_ALL),
     },
     "versionpb_v2.API": {"GetVersion": OPEN},
-    # Inside of a worker, where the port is not reached from elsewhere.
-    "pachyderm.worker.Worker": {"Status": LOGIN, "Cancel": LOGIN, "NextDatum": LOGIN},
 }
 
 RULES: dict[str, Rule] = {
