@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import IO, Any
 
-from pachd_embedded.workers.engine import Engine, EngineError
+from pachd_embedded.workers.engine import Engine, EngineError, said
 from pachd_embedded.workers.lines import LineSplitter
 from pachd_embedded.workers.worker import DatumTask
 
@@ -104,7 +104,7 @@ class ContainerRun:
     def _error(self) -> str:
         state = self._state()
         if state["Status"] == "created":
-            return _not_started(self._task.cmd[0], state.get("Error") or self._last_line)
+            return _not_started(self._task, said(state.get("Error") or self._last_line))
         code = int(state["ExitCode"])
         if state.get("OOMKilled"):
             self._log("the kernel killed the code: it needs more memory than resource_limits.memory")
@@ -117,15 +117,18 @@ class ContainerRun:
         return state
 
 
-def _not_started(program: str, why: str) -> str:
-    """In the words of Go's os/exec; the engine's own are in `why`."""
+def _not_started(task: DatumTask, why: str) -> str:
+    """In the words of Go's os/exec where `why`, the engine's own, is about the program or its directory."""
+    program = task.cmd[0]
+    if "workdir" in why:
+        return f"chdir {task.working_dir}: no such file or directory"
+    if "executable" not in why and "exec: " not in why:
+        return f"container engine: {why}"
     if "permi" in why:
-        reason = "permission denied"
-    elif "/" not in program:
-        return f'exec: "{program}": executable file not found in $PATH'
-    else:
-        reason = "no such file or directory"
-    return f"fork/exec {program}: {reason}"
+        return f"fork/exec {program}: permission denied"
+    if "/" in program:
+        return f"fork/exec {program}: no such file or directory"
+    return f'exec: "{program}": executable file not found in $PATH'
 
 
 def _memory_file(content: bytes) -> IO[bytes]:
