@@ -41,7 +41,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def core(server: Server) -> Core:
-    return server._core
+    return server.core
 
 
 @pytest.fixture
@@ -142,6 +142,16 @@ def test_content_that_two_repos_share_stays_while_one_has_it(
     client.pfs.delete_repo(repo=one.repo)
     core.pfs.storage.collect()
     assert {path: other.read(path) for path in some("a")} == some("a")
+
+
+def test_an_expired_file_set_is_freed(core: Core, client: Client, data: Any) -> None:
+    def requests() -> Iterator[pfs.ModifyFileRequest]:
+        yield pfs.ModifyFileRequest(add_file=pfs.AddFile(path="/a", raw=content(150_000)))
+
+    client.pfs.create_file_set(requests())
+    assert core.pfs.storage.collect() == NOTHING
+    core.db.execute("UPDATE file_set SET expires = 1")
+    assert core.pfs.storage.collect().freed_chunks == 1
 
 
 # Meanwhile
