@@ -101,10 +101,8 @@ def listed_datums(request: Any) -> Iterator[Need]:
 
 
 def logged(request: Any) -> Iterator[Need]:
-    pipeline = request.pipeline or _pipeline_of_job(request)
-    if pipeline and pipeline.name:
-        yield from _on_pipeline(pipeline, P.REPO_READ)
-    else:
+    """Without a pipeline or job the logs are pachd's own; else the servicer looks at the pipeline's repos."""
+    if not request.pipeline and not request.job:
         yield CLUSTER, (P.CLUSTER_GET_PACHD_LOGS,)
 
 

@@ -6,7 +6,8 @@ As in the public source of 2.12. A pipeline acts as the principal `pipeline:proj
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pachyderm_sdk.api.auth import Permission
@@ -43,12 +44,19 @@ class PipelineAccess:
         """Start and stop it."""
         require(repo_resource(key.repo(USER)), Permission.REPO_WRITE)
 
+    def check_jobs(self, key: PipelineKey) -> None:
+        """See what its jobs run."""
+        require(repo_resource(key.repo(USER)), Permission.PIPELINE_LIST_JOB)
+
     def check_delete(self, key: PipelineKey) -> None:
         require(repo_resource(key.repo(USER)), Permission.REPO_DELETE)
 
     def check_logs(self, pipeline: Pipeline) -> None:
         for repo in (*_repos(pipeline.request, "pfs"), pipeline.key.repo(USER)):
             require(repo_resource(repo), Permission.REPO_READ)
+
+    def may_list_jobs(self, key: PipelineKey) -> bool:
+        return may(repo_resource(key.repo(USER)), Permission.PIPELINE_LIST_JOB)
 
     def may_see(self, key: PipelineKey) -> bool:
         """Whether lists show it: who may list the project's repos, or read its output."""
@@ -104,13 +112,15 @@ class PipelineAccess:
 
     # Tokens of running jobs
 
-    def issue_token(self, key: PipelineKey) -> str:
-        """For user code (PACH_TOKEN), until `end_token`; "" while auth is off."""
-        return self._tokens.issue(PIPELINE_PREFIX + str(key)) if self._bindings.active else ""
-
-    def end_token(self, token: str) -> None:
-        if token:
-            self._tokens.revoke(token)
+    @contextmanager
+    def token(self, key: PipelineKey) -> Iterator[str]:
+        """For the user code of one job (PACH_TOKEN), valid within the block; "" while auth is off."""
+        token = self._tokens.issue(PIPELINE_PREFIX + str(key)) if self._bindings.active else ""
+        try:
+            yield token
+        finally:
+            if token:
+                self._tokens.revoke(token)
 
 
 def _key(request: Any) -> PipelineKey:

@@ -42,6 +42,8 @@ class JobRun:
     pipeline: Pipeline
     inputs: JobInputs
     cancelled: Cancellation
+    # What user code has in PACH_TOKEN; "" while auth is off.
+    token: str = field(default="", repr=False)
 
 
 @dataclass
@@ -138,8 +140,11 @@ class DatumRunner:
         tried.process_seconds = seconds
         self._jobs.keep(job_run.job, datum.id, _result(job_run, datum, state, tried), tried.files)
         fields = {
-            **{"pipeline": job_run.pipeline.key.name, "job": job_run.job.id, "datum": datum.id},
-            **{"state": state.name, "ms": round(seconds * 1000, 1)},
+            "pipeline": job_run.pipeline.key.name,
+            "job": job_run.job.id,
+            "datum": datum.id,
+            "state": state.name,
+            "ms": round(seconds * 1000, 1),
         }
         log.debug("datum done", extra=fields)
 
@@ -166,7 +171,7 @@ class DatumRunner:
                 scratch=scratch,
                 cmd=tuple(cmd),
                 stdin=tuple(stdin),
-                env=env,
+                env=env | _token_env(job_run.token),
                 image=transform.image,
                 working_dir=transform.working_dir,
                 user=transform.user,
@@ -230,6 +235,11 @@ def _env(job_run: JobRun, datum: Datum) -> dict[str, str]:
         pod_name=pipeline.worker_name,
     )
     return {**env, **pipeline.request.transform.env}
+
+
+def _token_env(token: str) -> dict[str, str]:
+    """Given to user code alone: unlike the other variables it is in no file."""
+    return {"PACH_TOKEN": token} if token else {}
 
 
 def seconds_of(limit: timedelta | None) -> float | None:

@@ -6,10 +6,12 @@ from __future__ import annotations
 import time
 import uuid
 
+from ..auth.caller import principal
 from ..errors import already_exists, invalid_argument, not_found, unimplemented, unknown
 from ..pfs.model import META, SPEC, USER, BranchKey, Origin, RepoKey
 from ..pfs.service import Pfs
 from ..store.db import Database
+from .access import PipelineAccess
 from .crons import Crons, cron_inputs
 from .defaults import Defaults
 from .input_triggers import set_triggers
@@ -43,6 +45,7 @@ class Pipelines:
         self._defaults = defaults
         self._secrets = secrets
         self._crons = crons
+        self._access = PipelineAccess(db, records)
 
     def create(self, user_json: str, *, dry_run: bool, update: bool, reprocess: bool) -> str:
         """CreatePipelineV2. The answer is the effective spec as proto JSON; a dry run changes nothing."""
@@ -82,12 +85,14 @@ class Pipelines:
             for branch in inputs:
                 if branch.repo not in ticks and self._pfs.lookup.find_repo(branch.repo) is None:
                     raise not_found(f"repo {branch.repo} not found")
+            self._access.check_create(request, update=old is not None)
             if old is None:
                 self._create_repos(key, request.description)
             else:
-                reason = f"all jobs killed because pipeline was updated for user {NO_USER}"
+                reason = f"all jobs killed because pipeline was updated for user {principal() or NO_USER}"
                 self._jobs.kill_all(old, reason)
             self._crons.create_repos(key, request.input)
+            self._access.bind(request, old.request if old else None)
             self._commit_version(key, spec, request, old, reprocess, inputs)
             set_triggers(self._pfs.branches, request)
 
@@ -153,9 +158,12 @@ class Pipelines:
             pipeline = self._records.find_pipeline(key)
             if pipeline is None and must_exist:
                 self._records.get_pipeline(key)
-            if pipeline is None or pipeline.stopped:
+            if pipeline is None:
                 return
-            reason = f"all jobs killed because pipeline was stopped for user {NO_USER}"
+            self._access.check_change(key)
+            if pipeline.stopped:
+                return
+            reason = f"all jobs killed because pipeline was stopped for user {principal() or NO_USER}"
             self._jobs.kill_all(pipeline, reason)
             self._db.execute("UPDATE pipeline SET stopped = 1 WHERE id = ?", pipeline.row_id)
             self.set_state(pipeline.row_id, PipelineState.PAUSED, "")
@@ -166,6 +174,7 @@ class Pipelines:
         """Run again: always one new job, which does what came meanwhile."""
         with self._pfs.branches.commit_set():
             pipeline = self._records.get_pipeline(key)
+            self._access.check_change(key)
             if not pipeline.stopped:
                 return
             self._db.execute("UPDATE pipeline SET stopped = 0 WHERE id = ?", pipeline.row_id)
@@ -180,6 +189,8 @@ class Pipelines:
                 if must_exist:
                     self._records.get_pipeline(key)
                 return False
+            self._access.check_delete(key)
+            self._access.unbind(pipeline.request)
             self._jobs.kill_all(pipeline, "job stopped")
             self._db.execute("DELETE FROM pipeline WHERE id = ?", pipeline.row_id)
             for branch in self._derived_branches(pipeline):

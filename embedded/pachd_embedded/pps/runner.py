@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from ..pfs.entries import entry_key, entry_value
 from ..pfs.service import Pfs
 from ..store.db import Database
 from ..store.tree import TreeStore
+from .access import PipelineAccess
 from .datum_runs import DatumRunner, JobRun, seconds_of
 from .datums import Datum
 from .egress import Egress
@@ -43,6 +45,7 @@ class JobRunner:
         self._datum_trees = datum_trees
         self._datum_runner = datum_runner
         self._egress = egress
+        self._access = PipelineAccess(db, records)
 
     def run(self, job: Job, pipeline: Pipeline, gpus: list[tuple[str, ...]]) -> None:
         """`gpus` are the devices of each worker: its length is how many datums run at the same time."""
@@ -62,7 +65,8 @@ class JobRunner:
             self._jobs.set_total(job, len(datums))
             done = self._records.datums_done(job)  # by a run before a crash
             todo = [datum for datum in datums if datum.id not in skipped and datum.id not in done]
-            self._datum_runner.run(job_run, todo, gpus)
+            with self._access.token(pipeline.key) as token:
+                self._datum_runner.run(replace(job_run, token=token), todo, gpus)
         if job_run.cancelled.is_set():  # it was killed, or the server stops
             return
         if egress_url(pipeline.request) is not None and not self._run_egress(job_run, base, datums):

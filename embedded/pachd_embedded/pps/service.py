@@ -10,6 +10,7 @@ from ..store.db import Database
 from ..store.tree import TreeStore
 from ..workers.gpus import GpuPool
 from ..workers.worker import Worker
+from .access import PipelineAccess
 from .crons import Crons
 from .datum_io import remove
 from .datum_runs import DatumRunner
@@ -35,6 +36,7 @@ class Pps:
         self.pfs = pfs
         self.datum_trees = TreeStore(db, weigh=lambda _value: 0)
         self.records = Records(db)
+        self.access = PipelineAccess(db, self.records)
         self.jobs = Jobs(db, pfs, self.records)
         self.logs = Logs(db)
         self.defaults = Defaults(db, pfs)

@@ -15,6 +15,7 @@ class PpsMethods:
     def __init__(self, service: Pps) -> None:
         self._pps = service
         self._records = service.records
+        self._access = service.access
 
     def _job(self, job: Any) -> Job:
         if not job:
@@ -24,6 +25,8 @@ class PpsMethods:
     def _job_info(self, job: Job, details: bool) -> Any:
         """With details also what its workers do now."""
         pipeline = self._records.pipeline_of(job)
+        if details:
+            self._access.check_jobs(pipeline.key)
         info = job_info(self._pps.pfs, pipeline, job, details)
         if details and job.state is JobState.RUNNING:
             attempts = self._pps.running.of(job.seq)

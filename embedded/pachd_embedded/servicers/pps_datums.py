@@ -140,9 +140,12 @@ class DatumMethods(PpsMethods):
                 raise unknown("pipeline must be specified for the given job")
             if request.pipeline and pipeline_key(request.pipeline) != pipeline_key(request.job.pipeline):
                 raise unknown("job is from the wrong pipeline")
-            return [self._job(request.job)]
+            job = self._job(request.job)
+            self._access.check_logs(self._records.pipeline_of(job))
+            return [job]
         if request.pipeline and request.pipeline.name:
             pipeline = self._records.get_pipeline(pipeline_key(request.pipeline))
+            self._access.check_logs(pipeline)
             return self._records.jobs("pipeline_id = ? ORDER BY seq", pipeline.row_id)
         if request.datum or request.data_filters:
             raise unknown("must specify the Job or Pipeline that the datum is from to get logs for it")

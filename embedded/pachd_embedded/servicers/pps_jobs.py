@@ -41,6 +41,8 @@ class JobMethods(PpsMethods):
                 continue  # deleted while the list is sent, or not asked for
             if not all(job.id in ids for ids in readers):
                 continue
+            if request.details and not self._access.may_list_jobs(found.key):
+                continue
             yield self._job_info(job, request.details)
             sent += 1
             if sent == request.number:

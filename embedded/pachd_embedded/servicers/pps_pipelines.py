@@ -73,7 +73,7 @@ class PipelineMethods(PpsMethods):
         else:
             wanted = [project.name for project in request.projects]
             newest = [p for p in self._records.pipelines() if not wanted or p.key.project in wanted]
-        for pipeline in newest:
+        for pipeline in filter(lambda each: self._access.may_see(each.key), newest):
             versions = self._records.versions(pipeline.key)
             if request.commit_set and request.commit_set.id:
                 job = self._records.find_job(pipeline.row_id, request.commit_set.id)
@@ -125,7 +125,7 @@ class PipelineMethods(PpsMethods):
         summaries: dict[str, Any] = {}
         for pipeline in self._records.pipelines():
             project = pipeline.key.project
-            if not wanted or project in wanted:
+            if (not wanted or project in wanted) and self._access.may_see(pipeline.key):
                 summary = summaries.setdefault(
                     project, pps.PipelinesSummary(project=pfs.Project(name=project))
                 )
