@@ -113,7 +113,7 @@ def test_a_damaged_chunk(core: Core, data: Any, commit: str, problems: Any, cont
 
 @pytest.mark.parametrize(
     ("sql", "what"),
-    [("DELETE FROM node", "missing"), ('UPDATE node SET data = \'{"k":[],"v":[]}\'', "damaged")],
+    [("DELETE FROM node", "missing"), ("UPDATE node SET data = CAST('{}' AS BLOB)", "damaged")],
 )
 def test_a_tree_node(core: Core, data: Any, commit: str, problems: Any, sql: str, what: str) -> None:
     row = core.db.row("SELECT tree FROM pfs_commit WHERE id = ?", commit)
@@ -204,7 +204,7 @@ def test_a_job_with_the_id_of_another_commit(core: Core, lab: Lab, problems: Any
 
 
 def test_zombies(core: Core, server: Server, lab: Lab, problems: Any) -> None:
-    """Output of a datum that the job does not have; the SDK cannot ask for one commit, so it is asked by hand."""
+    """Output of a datum that the job does not have. The SDK cannot ask for one commit: by hand, then."""
     repo = lab.repo(a="1")
     pipeline = lab.pipeline(repo, f"cp /pfs/{repo}/* /pfs/out/")
     lab.counts(pipeline)
