@@ -6,17 +6,19 @@ from __future__ import annotations
 import uuid
 from types import ModuleType
 
-from pachyderm_sdk.api import admin, auth, enterprise, pfs, pps, transaction, version
+from pachyderm_sdk.api import admin, auth, enterprise, metadata, pfs, pps, transaction, version
 from pachyderm_sdk.api import license as license_api
 
 from .auth.guard import Guard
 from .auth.service import Auth
 from .credentials import root_token
+from .metadata import Metadata
 from .pfs.service import Pfs
 from .pps.access import PipelineAccess
 from .pps.service import Pps
 from .servicers.auth import AuthServicer, PfsAuthServicer, PpsAuthServicer
 from .servicers.cluster import AdminServicer, DeprecatedServicer, LicenseServicer, VersionServicer
+from .servicers.metadata import MetadataServicer
 from .servicers.pfs import PfsServicer
 from .servicers.pps import PpsServicer
 from .servicers.transactions import InTransaction, RequestRunner, TransactionServicer
@@ -50,21 +52,20 @@ class Core:
                 self.auth.start_with(token)
                 PipelineAccess(self.db, self.pps.records).activate()
 
-    def servicers(self, guarded: bool = True) -> tuple[tuple[ModuleType, object], ...]:
-        """Each module of the SDK that has a service, and what serves it. A service is added here.
-
-        `guarded`: each call is checked while auth is active; else it is the operator's own.
-        """
-        check = Guard(self.auth).guarded if guarded else lambda _module, servicer: servicer
+    def servicers(self) -> tuple[tuple[ModuleType, object], ...]:
+        """Each module of the SDK that has a service, and what serves it. A service is added here."""
+        check = Guard(self.auth).guarded
         files, pipelines = check(pfs, PfsServicer(self.pfs)), check(pps, PpsServicer(self.pps))
+        annotations = Metadata(self.db, self.pfs.lookup, self.pps.records)
         transactions = Transactions(self.db, self.pfs.branches)
         runner = RequestRunner(files, pipelines)
         servicers = (
             (transaction, TransactionServicer(transactions, runner)),
+            (metadata, MetadataServicer(annotations)),
             (pfs, PfsAuthServicer(self.auth)),
             (pps, PpsAuthServicer(PipelineAccess(self.db, self.pps.records))),
             (version, VersionServicer()),
-            (admin, AdminServicer(self._cluster_id(), self.gpus.total)),
+            (admin, AdminServicer(self._cluster_id(), self.gpus.total, annotations.cluster)),
             (auth, AuthServicer(self.auth)),
             (enterprise, DeprecatedServicer(enterprise, "enterprise")),
             (license_api, LicenseServicer()),

@@ -16,6 +16,8 @@ from .model import Branch, BranchKey, Commit, CommitRef, Origin, Repo
 from .names import check_branch_name
 from .triggers import Trigger, Triggers
 
+FORGOTTEN_HEAD = "list branch in transaction: for each branch: the branch head cannot be a forgotten commit"
+
 
 def new_id() -> str:
     """A commit or job id: a UUID v4 in 32 hex digits."""
@@ -236,7 +238,10 @@ class Branches:
             return None
         if head.repo != repo.key:
             raise unknown("branch and head commit must belong to the same repo")
-        return self._lookup.get_commit(head)
+        found = self._lookup.get_commit(head)
+        if found.forgotten:
+            raise unknown(FORGOTTEN_HEAD)
+        return found
 
     def _upstream(self, key: BranchKey, other: BranchKey) -> Branch:
         if other.repo == key.repo:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from ..errors import not_found, unknown
 from ..store.db import Database
 from ..store.tree import Root, TreeStore
-from .branches import Branches
+from .branches import FORGOTTEN_HEAD, Branches
 from .collisions import find_collision
 from .lookup import Lookup
 from .model import BranchKey, Commit, CommitRef, Origin, RepoKey
@@ -105,6 +105,7 @@ class Commits:
         while seq:
             ancestor = self._lookup.commit_by_seq(seq)
             if not ancestor.error:
+                refuse_forgotten(ancestor)
                 return ancestor.tree
             seq = ancestor.parent
         return None
@@ -117,6 +118,21 @@ class Commits:
                 raise unknown("cannot clear finished commit")
             if self.based(commit).based:
                 self.set_tree(commit.seq, self.base(commit))
+
+    def forget(self, ref: CommitRef) -> None:
+        """Let go of the files of an output commit; what is known of the commit itself stays."""
+        prefix = "Forget Commit: "
+        with self._db.transaction():
+            commit = self._lookup.get_commit(ref)
+            if any(child.finished is None for child in self._lookup.children(commit.seq)):
+                raise unknown(f"{prefix}direct descendants must be closed")
+            if not self._lookup.commit_provenance(commit.seq):
+                raise unknown(f"{prefix}the commit to be forgotten must be in an output repo")
+            if commit.finished is not None and self._db.row(
+                "SELECT 1 FROM branch WHERE head = ?", commit.seq
+            ):
+                raise unknown(prefix + FORGOTTEN_HEAD)
+            self._db.execute("UPDATE pfs_commit SET tree = NULL, forgotten = 1 WHERE seq = ?", commit.seq)
 
     # Reading and waiting
 
@@ -171,3 +187,9 @@ class Commits:
             for commit in found:
                 last = commit.seq
                 yield commit
+
+
+def refuse_forgotten(commit: Commit) -> None:
+    """Raise where the files of a commit were let go of."""
+    if commit.forgotten:
+        raise unknown("the commit is forgotten")

@@ -227,7 +227,9 @@ def _closure(start: int, step: Callable[[int], list[int]]) -> list[int]:
 
 def _branch(row: sqlite3.Row) -> Branch:
     key = BranchKey(RepoKey(row["project"], row["repo"], row["repo_type"]), row["name"])
-    return Branch(row["id"], key, row["repo_id"], row["head"], row["created"], row["updated"])
+    return Branch(
+        row["id"], key, row["repo_id"], row["head"], row["created"], row["updated"], row["metadata"]
+    )
 
 
 def _commit(row: sqlite3.Row) -> Commit:
@@ -247,4 +249,6 @@ def _commit(row: sqlite3.Row) -> Commit:
         invalid=row["invalid"],
         based=bool(row["based"]),
         tree=row["tree"],
+        forgotten=bool(row["forgotten"]),
+        metadata=row["metadata"],
     )

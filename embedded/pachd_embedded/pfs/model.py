@@ -57,10 +57,12 @@ class Project:
     description: str
     created: float
     defaults: str  # project defaults for pipelines, as JSON
+    metadata: str  # as all metadata: an object of strings, as JSON
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> Project:
-        return cls(row["id"], row["name"], row["description"], row["created"], row["defaults"])
+        columns = ("id", "name", "description", "created", "defaults", "metadata")
+        return cls(*(row[column] for column in columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,12 @@ class Repo:
     key: RepoKey
     description: str
     created: float
+    metadata: str
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> Repo:
         key = RepoKey(row["project"], row["name"], row["type"])
-        return cls(row["id"], key, row["description"], row["created"])
+        return cls(row["id"], key, row["description"], row["created"], row["metadata"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Branch:
     head: int
     created: float
     updated: float
+    metadata: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ class Commit:
     invalid: str
     based: bool
     tree: bytes | None
+    forgotten: bool
+    metadata: str
 
     def __str__(self) -> str:
         return f"{self.repo}@{self.id}"

@@ -11,7 +11,7 @@ from ..file_hash import Chunker
 from ..store.chunks import ChunkStore, ChunkWriter
 from ..store.db import Database
 from ..store.tree import Root, TreeStore
-from .commits import Commits
+from .commits import Commits, refuse_forgotten
 from .edits import Add, Change, Copy, Delete, Edits, Written
 from .entries import DEFAULT_DATUM, Chunk
 from .file_set_store import FileSetStore, is_file_set
@@ -51,6 +51,7 @@ class Files:
             commit = self._based(self._lookup.get_commit(ref))
         if commit.invalid:
             raise unknown(commit.invalid)
+        refuse_forgotten(commit)
         snapshot = Snapshot(self._trees, commit.tree)
         self._db.guard.read(snapshot, commit.tree)
         return commit, snapshot

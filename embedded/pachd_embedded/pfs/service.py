@@ -21,6 +21,7 @@ from .file_set_store import FileSetStore
 from .file_sets import FileSets
 from .fsck import Fsck
 from .lookup import Lookup
+from .model import DEFAULT_PROJECT
 from .modify import Files
 from .repos import Projects, Repos
 from .triggers import Triggers
@@ -55,6 +56,14 @@ class Pfs:
             lambda: Verifier(db, self.chunks, chunks_of_entry),
             self.storage.busy,
         )
+
+    def delete_all(self) -> None:
+        """Every repo and project; what is left is an empty project "default"."""
+        with self.db.transaction():
+            self.repos.delete_all([], all_projects=True, force=True)
+            for project in self.lookup.projects():
+                self.projects.delete(project.name, force=True)
+            self.projects.create(DEFAULT_PROJECT, "", update=False)
 
     def tree_size(self, tree: Root) -> int:
         """Bytes in all files of a tree."""

@@ -89,6 +89,7 @@ class Pipeline:
     request: Any
     salt: str
     spec_commit: str
+    metadata: str
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> Pipeline:
@@ -107,6 +108,7 @@ class Pipeline:
             request=_request(row["request"]),
             salt=row["salt"],
             spec_commit=row["spec_commit"],
+            metadata=row["metadata"],
         )
 
     @property

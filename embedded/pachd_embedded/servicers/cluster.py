@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -26,16 +27,19 @@ GPUS_KEY = "gpulab.gpus"
 
 
 class AdminServicer:
-    def __init__(self, cluster_id: str, gpus: int) -> None:
+    """`metadata` gives what clients have attached to the cluster."""
+
+    def __init__(self, cluster_id: str, gpus: int, metadata: Callable[[], dict[str, str]]) -> None:
         self._cluster_id = cluster_id
         self._gpus = gpus
+        self._metadata = metadata
 
     def inspect_cluster(self, _request: Any, _: Context) -> Any:
         return admin.ClusterInfo(
             id=self._cluster_id,
             deployment_id=self._cluster_id,
             warnings_ok=True,
-            metadata={GPUS_KEY: str(self._gpus)},
+            metadata={GPUS_KEY: str(self._gpus), **self._metadata()},
         )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -11,8 +12,10 @@ import grpc
 from betterproto import encode_varint
 from pachyderm_sdk.api import pfs
 
+from ..auth.caller import permitted
+from ..auth.model import Resource, project_resource
 from ..errors import unknown
-from ..pfs.model import DEFAULT_PROJECT, BranchKey, Commit, CommitRef, RepoKey
+from ..pfs.model import DEFAULT_PROJECT, BranchKey, Commit, CommitRef, Project, RepoKey
 from ..pfs.snapshot import FileInfo
 from ..pfs.triggers import Trigger
 
@@ -63,7 +66,7 @@ def trigger_message(trigger: Trigger) -> Any:
 
 
 def picked_branch(picker: Any) -> BranchKey:
-    return BranchKey(_picked_repo(picker.name.repo), picker.name.name)
+    return BranchKey(picked_repo(picker.name.repo), picker.name.name)
 
 
 def picked_commit(picker: Any) -> CommitRef:
@@ -72,7 +75,7 @@ def picked_commit(picker: Any) -> CommitRef:
         key = picked_branch(picker.branch_head)
         return CommitRef(key.repo, branch=key.name)
     if picker.is_set("id"):
-        return CommitRef(_picked_repo(picker.id.repo), id=picker.id.id)
+        return CommitRef(picked_repo(picker.id.repo), id=picker.id.id)
     if picker.is_set("ancestor"):
         start = picked_commit(picker.ancestor.start)
         return CommitRef(start.repo, id=f"{start.id or start.branch}^{picker.ancestor.offset}")
@@ -80,8 +83,24 @@ def picked_commit(picker: Any) -> CommitRef:
     return CommitRef(key.repo, id=f"{key.name}.{picker.branch_root.offset + 1}")
 
 
-def _picked_repo(picker: Any) -> RepoKey:
+def picked_repo(picker: Any) -> RepoKey:
     return RepoKey(project_name(picker.name.project), picker.name.name, picker.name.type or "user")
+
+
+def auth_info(resource: Resource) -> Any:
+    """What the caller may do; unset while auth is off."""
+    found = permitted(resource)
+    return None if found is None else pfs.AuthInfo(permissions=found[0], roles=found[1])
+
+
+def project_info(project: Project) -> Any:
+    return pfs.ProjectInfo(
+        project=pfs.Project(name=project.name),
+        description=project.description,
+        created_at=when(project.created),
+        metadata=json.loads(project.metadata),
+        auth_info=auth_info(project_resource(project.name)),
+    )
 
 
 def repo_message(key: RepoKey) -> Any:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -11,15 +12,16 @@ from betterproto.lib.google.protobuf import Empty
 from pachyderm_sdk.api import pfs
 from pachyderm_sdk.api.auth import Permission
 
-from ..auth.caller import may, permitted, require
-from ..auth.model import Resource, project_resource, repo_resource
+from ..auth.caller import may, require
+from ..auth.model import project_resource, repo_resource
 from ..errors import unknown
-from ..pfs.model import USER, Branch, BranchKey, Commit, CommitRef, Project, Repo, RepoKey
+from ..pfs.model import USER, Branch, BranchKey, Commit, CommitRef, Repo, RepoKey
 from ..pfs.service import Pfs
 from .file_sets import FileSetServicer
 from .files import FileServicer
 from .messages import (
     Context,
+    auth_info,
     branch_key,
     branch_message,
     commit_message,
@@ -27,6 +29,7 @@ from .messages import (
     optional_ref,
     picked_branch,
     picked_commit,
+    project_info,
     project_name,
     repo_key,
     repo_message,
@@ -34,10 +37,11 @@ from .messages import (
     trigger_of,
     when,
 )
+from .search import SearchServicer
 from .upkeep import UpkeepServicer
 
 
-class PfsServicer(FileServicer, FileSetServicer, UpkeepServicer):
+class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer):
     def __init__(self, service: Pfs) -> None:
         super().__init__(service)
         self._pfs = service
@@ -50,14 +54,14 @@ class PfsServicer(FileServicer, FileSetServicer, UpkeepServicer):
         return Empty()
 
     def inspect_project(self, request: Any, _: Context) -> Any:
-        return _project_info(self._pfs.projects.inspect(_name(request.project)))
+        return project_info(self._pfs.projects.inspect(_name(request.project)))
 
     def inspect_project_v2(self, request: Any, _: Context) -> Any:
         project = self._pfs.projects.inspect(_name(request.project))
-        return pfs.InspectProjectV2Response(info=_project_info(project), defaults_json=project.defaults)
+        return pfs.InspectProjectV2Response(info=project_info(project), defaults_json=project.defaults)
 
     def list_project(self, _request: Any, _: Context) -> Iterator[Any]:
-        yield from map(_project_info, self._lookup.projects())
+        yield from map(project_info, self._lookup.projects())
 
     def delete_project(self, request: Any, _: Context) -> Any:
         self._pfs.projects.delete(_name(request.project), request.force)
@@ -251,7 +255,8 @@ class PfsServicer(FileServicer, FileSetServicer, UpkeepServicer):
             size_bytes_upper_bound=size,
             branches=[branch_message(branch.key) for branch in self._lookup.branches(repo)],
             details=pfs.RepoInfoDetails(size_bytes=size),
-            auth_info=_auth_info(repo_resource(repo.key)),
+            metadata=json.loads(repo.metadata),
+            auth_info=auth_info(repo_resource(repo.key)),
         )
 
     def _branch_info(self, branch: Branch) -> Any:
@@ -265,6 +270,7 @@ class PfsServicer(FileServicer, FileSetServicer, UpkeepServicer):
             subvenance=keys(self._lookup.subvenance(branch.row_id)),
             direct_provenance=keys(self._lookup.direct_provenance(branch.row_id)),
             trigger=trigger_message(trigger) if (trigger := self._pfs.triggers.of(branch)) else None,
+            metadata=json.loads(branch.metadata),
             created_at=when(branch.created),
             updated_at=when(branch.updated),
         )
@@ -279,6 +285,7 @@ class PfsServicer(FileServicer, FileSetServicer, UpkeepServicer):
             direct_provenance=[commit_message(c) for c in self._lookup.commit_provenance(commit.seq)],
             direct_subvenance=[commit_message(c) for c in self._lookup.commit_subvenance(commit.seq)],
             error=commit.reason,
+            metadata=json.loads(commit.metadata),
             created_at=when(commit.started),
             updated_at=when(commit.finished or commit.finishing or commit.started),
         )
@@ -317,21 +324,6 @@ def _gone(context: Context) -> Callable[[], bool]:
 def _name(project: Any) -> str:
     """The name that a request on projects gives; here nothing is filled in for an empty one."""
     return project.name if project else project_name(None)
-
-
-def _project_info(project: Project) -> Any:
-    return pfs.ProjectInfo(
-        project=pfs.Project(name=project.name),
-        description=project.description,
-        created_at=when(project.created),
-        auth_info=_auth_info(project_resource(project.name)),
-    )
-
-
-def _auth_info(resource: Resource) -> Any:
-    """What the caller may do; unset while auth is off."""
-    found = permitted(resource)
-    return None if found is None else pfs.AuthInfo(permissions=found[0], roles=found[1])
 
 
 def _may_see(repo: Repo) -> bool:

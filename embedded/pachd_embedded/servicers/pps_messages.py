@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from datetime import timedelta
 from typing import Any
@@ -50,6 +51,7 @@ def pipeline_info(pipeline: Pipeline, last_job: Job | None, details: bool, worke
         type=pps.PipelineInfoPipelineType.PIPELINE_TYPE_TRANSFORM,
         user_spec_json=pipeline.user_json,
         effective_spec_json=pipeline.effective_json,
+        metadata=json.loads(pipeline.metadata),
     )
     if last_job is not None:
         info.last_job_state = pps.JobState(last_job.state)

@@ -57,6 +57,22 @@ class ChunkStore:
                 f"chunk {digest.hex()} is missing from the storage; fsck lists what lacks it"
             ) from None
 
+    def check(self, begin: bytes, end: bytes, read: bool) -> int:
+        """How many chunks there are from id `begin` on, up to `end` and without it (b"" is no bound).
+
+        `read`: raises PachError (DATA_LOSS) at one whose content is not what its id says.
+        """
+        small = [bytes(row["id"]) for row in self._db.rows("SELECT id FROM chunk")]
+        found = [
+            digest
+            for digest in (*small, *(digest for digest, _ in self.large()))
+            if begin <= digest and (not end or digest < end)
+        ]
+        for digest in found if read else []:
+            if chunk_id(self.get(digest)) != digest:
+                raise data_loss(f"chunk {digest.hex()} is damaged")
+        return len(found)
+
     def large(self) -> Iterator[tuple[bytes, Path]]:
         """The chunks that are files, as they are found on disk."""
         for file in self._directory.glob("??/*"):

@@ -42,7 +42,7 @@ CREATE TABLE pfs_commit (
   branch TEXT NOT NULL, parent INTEGER, origin INTEGER NOT NULL, description TEXT NOT NULL,
   started REAL NOT NULL, finishing REAL, finished REAL,
   error TEXT NOT NULL DEFAULT '', invalid TEXT NOT NULL DEFAULT '',
-  based INTEGER NOT NULL DEFAULT 0, tree BLOB,
+  based INTEGER NOT NULL DEFAULT 0, tree BLOB, forgotten INTEGER NOT NULL DEFAULT 0,
   metadata TEXT NOT NULL DEFAULT '{}', UNIQUE (id, repo_id));
 CREATE INDEX commit_of_repo ON pfs_commit (repo_id, seq);
 CREATE INDEX commit_children ON pfs_commit (parent);
