@@ -88,6 +88,8 @@ class Forward:
                 ) from error
             listener.listen()
             taken = int(listener.getsockname()[1])
+            # Of one that was killed it is old, and the child's life is counted from it.
+            os.utime(self.path)
             pid = os.fork()
             if pid == 0:
                 _serve(self.path, params, target, listener, lifetime)

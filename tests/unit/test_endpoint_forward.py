@@ -69,3 +69,21 @@ def test_the_file_of_one_that_was_killed_is_taken_away(forward: Forward) -> None
     assert forward.path.exists()
     assert forward.port() is None
     assert not forward.path.exists()
+
+
+def test_an_old_file_does_not_end_the_next_one(forward: Forward, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its life is counted from the file's time, and the child may look at it before its parent goes on."""
+    fork = os.fork
+
+    def child_first() -> int:
+        pid = fork()
+        end = time.monotonic() + 0.3
+        while pid and time.monotonic() < end and os.waitpid(pid, os.WNOHANG) == (0, 0):
+            time.sleep(0.01)
+        return pid
+
+    monkeypatch.setattr(os, "fork", child_first)
+    forward.path.touch()
+    os.utime(forward.path, (0, 0))
+    port = forward.start(NOBODY, TARGET, 0, 60)
+    assert forward.port() == port
