@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Control groups: how the process worker limits the memory and the cpu of a datum, where it may.
 
-The groups of a server lie in one directory (of each hierarchy, in the old version 1):
+A datum with limits has a group of its own for as long as it runs, in a directory for all of them:
 
 - version 2, in the group that the server runs in, when that is the server's alone and writable, as systemd
-  leaves it with Delegate=yes: the server itself then moves into a group `server` beside them, because a
-  group whose children are limited may hold no process;
+  leaves it with Delegate=yes: the server itself then moves into a group beside theirs, because a group whose
+  children are limited may hold no process;
 - version 2, at the top of the tree, for root of the machine;
-- version 1, for root.
+- version 1, in the server's own group of each controller, for root.
 """
 
 from __future__ import annotations
@@ -23,36 +23,47 @@ from pachd_embedded.workers.limits import Limits
 CONTROLLERS = ("memory", "cpu")
 PERIOD_US = 100_000  # over which a share of cpu is counted
 _SWAP = ("memory.swap.max", "memory.memsw.limit_in_bytes")
-_SERVER = "pachd-embedded-server"
+_NAME = "pachd-embedded"
+_SERVER = f"{_NAME}-server"
 
 
 @dataclass(frozen=True)
 class Groups:
-    """`tops` is, for each controller that can be had, the directory that this server's groups are made in."""
+    """`parents` is, by the controllers that can be had, the directory in which groups are made.
 
-    tops: Mapping[str, Path]
+    `mark` is in the names of this server's groups.
+    """
+
+    parents: Mapping[str, Path]
     version: int
+    mark: str
 
     @contextlib.contextmanager
-    def group(self, name: str, limits: Limits) -> Iterator[Group]:
+    def group(self, number: int, limits: Limits) -> Iterator[Group]:
         """A group with these limits for as long as it is used; its processes must have ended by then.
 
         Raises OSError where the kernel does not take a limit.
         """
+        name = f"{_NAME}-{self.mark}-{number}"
         made: list[Path] = []
         try:
-            for top in dict.fromkeys(self.tops.values()):
-                (top / name).mkdir()
-                made.append(top / name)
-            for controller, top in self.tops.items():
+            for parent in dict.fromkeys(self.parents.values()):
+                (parent / name).mkdir()
+                made.append(parent / name)
+            for controller, parent in self.parents.items():
                 for file, value in self._settings(controller, limits):
-                    if file not in _SWAP or (top / name / file).exists():  # kernels that do not count swap
-                        _write(top / name / file, value)
+                    if file not in _SWAP or (parent / name / file).exists():  # not all kernels count swap
+                        _write(parent / name / file, value)
             yield Group(tuple(made), self.version)
         finally:
             for directory in made:
-                with contextlib.suppress(OSError):
-                    directory.rmdir()
+                _remove(directory)
+
+    def clear(self) -> None:
+        """Removes the groups that a killed server left: its datums ended with it."""
+        for parent in set(self.parents.values()):
+            for left in parent.glob(f"{_NAME}-{self.mark}-*"):
+                _remove(left)
 
     def _settings(self, controller: str, limits: Limits) -> list[tuple[str, str]]:
         """(file, content), in the order of writing."""
@@ -67,14 +78,6 @@ class Groups:
                 return [("cpu.max", f"{quota} {PERIOD_US}")]
             return [("cpu.cfs_period_us", str(PERIOD_US)), ("cpu.cfs_quota_us", quota)]
         return []
-
-    def clear(self) -> None:
-        """Removes the groups that a killed server left, and the directory of them all."""
-        for top in set(self.tops.values()):
-            for entry in [*top.iterdir(), top]:
-                if entry.is_dir():
-                    with contextlib.suppress(OSError):
-                        entry.rmdir()
 
 
 @dataclass(frozen=True)
@@ -100,45 +103,39 @@ class Group:
 
 
 def find(mark: str, root: Path = Path("/")) -> Groups | None:
-    """The groups that this process may make, in directories named after `mark`; None where it may not."""
+    """The groups that this process may make; None where it may make none."""
     mounts = _mounts(root)
     own = _own_groups(root)
     if "cgroup2" in mounts:
-        base = _inside(mounts["cgroup2"], own.get("", "/"))
-        for candidate in (base, mounts["cgroup2"][0]):
+        for candidate in (_inside(mounts["cgroup2"], own.get("", "/")), mounts["cgroup2"][0]):
             with contextlib.suppress(OSError):
-                if (found := _version_2(candidate, mark)) is not None:
-                    return found
-    tops: dict[str, Path] = {}
-    for controller in CONTROLLERS:
-        if controller in mounts:
-            top = _inside(mounts[controller], own.get(controller, "/")) / f"pachd-embedded-{mark}"
-            with contextlib.suppress(OSError):
-                top.mkdir(exist_ok=True)
-                tops[controller] = top
-    return Groups(tops, 1) if tops else None
+                if controllers := _split(candidate):
+                    parent = candidate.parent if candidate.name == _SERVER else candidate
+                    return Groups(dict.fromkeys(controllers, parent), 2, mark)
+    places = {name: _inside(mounts[name], own.get(name, "/")) for name in CONTROLLERS if name in mounts}
+    parents = {name: place for name, place in places.items() if os.access(place, os.W_OK)}
+    return Groups(parents, 1, mark) if parents else None
 
 
-def _version_2(base: Path, mark: str) -> Groups | None:
-    """The groups below `base`. Raises OSError where that is not allowed."""
+def _split(base: Path) -> list[str]:
+    """The controllers that groups below `base` (version 2) can be limited by, enabled there.
+
+    Raises OSError where this process may not do that.
+    """
     if base.name == _SERVER:
         base = base.parent  # an earlier server of this process moved there
     controllers = [name for name in CONTROLLERS if name in (base / "cgroup.controllers").read_text().split()]
-    if not controllers:
-        return None
-    wanted = " ".join(f"+{name}" for name in controllers)
+    if not controllers or not os.access(base, os.W_OK):
+        return []
     if not set(controllers) <= set((base / "cgroup.subtree_control").read_text().split()):
         processes = (base / "cgroup.procs").read_text().split()
         if (base / "cgroup.type").exists() and processes:  # the top of the tree alone has no such file
             if processes != [str(os.getpid())]:
-                return None
+                return []
             (base / _SERVER).mkdir(exist_ok=True)
             _write(base / _SERVER / "cgroup.procs", "0")
-        _write(base / "cgroup.subtree_control", wanted)
-    top = base / f"pachd-embedded-{mark}"
-    top.mkdir(exist_ok=True)
-    _write(top / "cgroup.subtree_control", wanted)
-    return Groups(dict.fromkeys(controllers, top), 2)
+        _write(base / "cgroup.subtree_control", " ".join(f"+{name}" for name in controllers))
+    return controllers
 
 
 def _mounts(root: Path) -> dict[str, tuple[Path, str]]:
@@ -176,6 +173,11 @@ def _lines(file: Path) -> list[str]:
         return file.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
+
+
+def _remove(group: Path) -> None:
+    with contextlib.suppress(OSError):  # somebody else's processes came into it, or removed it
+        group.rmdir()
 
 
 def _write(file: Path, text: str) -> None:

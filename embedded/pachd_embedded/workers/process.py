@@ -69,13 +69,12 @@ class ProcessWorker:
         return refusal.explain(outcome.refused) if outcome.refused else ""
 
     def start(self, changed: Callable[[], None]) -> None:
-        if self._mark and (groups := cgroups.find(self._mark)) is not None:
-            groups.clear()
-            self._groups = cgroups.find(self._mark)
-
-    def stop(self) -> None:
+        self._groups = cgroups.find(self._mark) if self._mark else None
         if self._groups is not None:
             self._groups.clear()
+
+    def stop(self) -> None:
+        """Nothing outlives a datum."""
 
     def image(self, name: str) -> ImageState:
         return ImageState(True)
@@ -84,10 +83,10 @@ class ProcessWorker:
         found = []
         if user not in _ROOT_USERS:
             found.append(f"transform.user {user} is ignored: the process worker has one user, its own root")
-        tops = self._groups.tops if self._groups else {}
-        if limits.memory is not None and "memory" not in tops:
+        grouped = self._groups.parents if self._groups else {}
+        if limits.memory is not None and "memory" not in grouped:
             found.append(f"resource_limits.memory holds for each process, not for the datum: {_NO_GROUPS}")
-        if limits.cpu is not None and "cpu" not in tops:
+        if limits.cpu is not None and "cpu" not in grouped:
             found.append(f"resource_limits.cpu is not enforced: {_NO_GROUPS}")
         return found
 
@@ -111,14 +110,14 @@ class ProcessWorker:
         if limits == NO_LIMITS:
             yield None
             return
-        if self._groups is None or "memory" not in self._groups.tops:
+        if self._groups is None or "memory" not in self._groups.parents:
             description["data_bytes"] = limits.memory
         if self._groups is None:
             yield None
             return
         try:
             stack = contextlib.ExitStack()
-            group = stack.enter_context(self._groups.group(f"datum-{next(self._numbers)}", limits))
+            group = stack.enter_context(self._groups.group(next(self._numbers), limits))
             description["entrances"] = stack.enter_context(group.entrances())
         except OSError as error:
             raise BadTaskError(f"cannot limit the user code: {error.filename}: {error.strerror}") from error
