@@ -33,6 +33,8 @@ def place(item: pytest.Item) -> int:
     return FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST)
 
 
+# Before xdist reads the marks.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
     for item in items:
