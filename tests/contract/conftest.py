@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import hypothesis
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs
 
@@ -37,6 +39,12 @@ GPUS = 2
 Connect = Callable[..., Client]
 NewRepo = Callable[[], Data]
 Refused = Callable[[grpc.StatusCode, str], AbstractContextManager[None]]
+
+
+# The same examples in each run, and as many seconds as they take.
+set_hypothesis_home_dir(".pytest_cache/hypothesis")
+hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("fixed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
