@@ -14,6 +14,7 @@ from ..pfs.entries import Chunk
 from ..pfs.path_rule import write_refusal
 from ..pfs.service import Pfs
 from ..store.chunks import ChunkWriter
+from ..store.full import is_full
 from .datums import InputFile
 
 BLOCK_BYTES = 1 << 20
@@ -43,6 +44,8 @@ def lay_out(pfs: Pfs, files: list[tuple[InputFile, bytes | None]], scratch: Path
                     for block in [] if file.empty_files else pfs.files.read(entry.chunks):
                         written += out.write(block)
             except OSError as error:  # such as a name longer than file systems take
+                if is_full(error):
+                    raise
                 text = f"/pfs/{file.name}{entry.path} cannot be written: {error.strerror}"
                 raise DatumFileError(text) from error
         if file.is_dir:
@@ -76,6 +79,8 @@ def collect(pfs: Pfs, scratch: Path, writer: ChunkWriter) -> list[tuple[str, lis
         try:
             stored.append((path, pfs.files.store(writer, _blocks(source))))
         except OSError as error:
+            if is_full(error):
+                raise
             raise DatumFileError(f"/pfs/out{path} cannot be stored: {error.strerror}") from error
     return stored
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 import threading
 
 from ..errors import PachError
 from ..pfs.service import Pfs
 from ..store.db import Database
+from ..store.full import is_full
 from ..workers.gpus import GpuPool
 from ..workers.worker import Worker
 from .crons import Crons
@@ -26,6 +28,8 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 5.0
 # Changes come in bursts (each line of a log is one), of which one look at the end tells as much.
 PAUSE_SECONDS = 0.01
+# A job for which there is no space on disk is tried again after so many seconds.
+FULL_SECONDS = 1.0
 # Datums of a job that run at the same time, at most.
 WORKERS = os.cpu_count() or 1
 # Jobs that run at the same time, at most. More than the machine has cores: some do nothing but wait.
@@ -175,18 +179,42 @@ class Scheduler:
 
     def _work(self, job: Job, pipeline: Pipeline, devices: list[tuple[str, ...]]) -> None:
         try:
-            self._runner.run(job, pipeline, devices)
-        except PachError as error:  # such as a glob that cannot be read
-            self._jobs.end(job, JobState.FAILURE, error.text)
-        except Exception as error:
-            log.exception("job %s failed", job.id)
-            self._jobs.end(job, JobState.FAILURE, f"the embedded pachd could not run the job: {error}")
+            self._run_job(job, pipeline, devices)
         finally:
             for taken in devices:
                 self._gpus.give_back(taken)
-            with self._running_lock:
-                del self._running[job.seq]
-            self._jobs.leave(job)
+            try:
+                self._leave(job)
+            finally:
+                with self._running_lock:
+                    del self._running[job.seq]
+                self._db.wake()
+
+    def _run_job(self, job: Job, pipeline: Pipeline, devices: list[tuple[str, ...]]) -> None:
+        try:
+            self._runner.run(job, pipeline, devices)
+        except Exception as error:
+            if is_full(error):
+                log.warning("no space is left: the job waits", extra={"job": job.id, "error": str(error)})
+                self._stopping.wait(FULL_SECONDS)
+            elif isinstance(error, PachError):  # such as a glob that cannot be read
+                self._jobs.end(job, JobState.FAILURE, error.text)
+            else:
+                log.exception("job %s failed", job.id)
+                self._jobs.end(job, JobState.FAILURE, f"the embedded pachd could not run the job: {error}")
+
+    def _leave(self, job: Job) -> None:
+        """One that has not ended is to start again; with a full disk that cannot be written down at once."""
+        while True:
+            try:
+                self._jobs.leave(job)
+            except sqlite3.Error as error:
+                if not is_full(error):
+                    raise
+            else:
+                return
+            if self._stopping.wait(FULL_SECONDS):
+                return  # the next start does the same
 
 
 def _insufficient(pipeline: Pipeline, why: str) -> str:
