@@ -129,7 +129,7 @@ on_testlab() {
 stage_nodes() { on_testlab nodes build "tests on nodes" tests/nodes -n 3 --dist loadscope --no-loadscope-reorder; }
 
 # Two lanes: the cluster of real nodes is one worker's, those of simulated nodes are the other's.
-on_cluster() { on_testlab cluster "cluster build" "$@" -n 2 --dist loadgroup; }
+on_cluster() { on_testlab cluster "cluster build" "$@" -n 2; }
 stage_cluster() {
     on_cluster "site.yml, the tutorial and reset.yml on the simulated cluster" tests/cluster/test_{site,tutorial,reset}.py
 }

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One cluster of real nodes, and clusters of simulated ones, in two lanes that run beside each other.
 
-With --dist loadgroup each lane is one worker's, and keeps the order of its files; with -n 0 one follows the
-other.
+With -n 2 each lane is one worker's, and keeps the order of its files; with -n 0 one follows the other.
 
 CLUSTER_LAB=simulated takes the one that `make cluster` started, as it is, and leaves it running: for single
 tests.
@@ -12,8 +11,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from testlab import cache, host
 from testlab.engine import Engine
@@ -33,13 +35,20 @@ def place(item: pytest.Item) -> int:
     return FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST)
 
 
-# Before xdist reads the marks.
-@pytest.hookimpl(tryfirst=True)
+class Lanes(LoadScopeScheduling):  # type: ignore[misc]
+    """Each lane is one worker's."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "simulated" if Path(nodeid.split("::")[0]).stem in SIMULATED else "real"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    """Whatever --dist says."""
+    return Lanes(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
-    for item in items:
-        lane = "simulated" if item.path.stem in SIMULATED else "real"
-        item.add_marker(pytest.mark.xdist_group(lane))
     if reason := host.refusal(cache.directory()):
         for item in items:
             item.add_marker(pytest.mark.skip(reason=reason))
