@@ -189,8 +189,7 @@ class Run:
             if settings.storage_backend == "LOCAL" and not found.get("allowHostDirVolumePlugin"):
                 raise PachydermError(
                     f"pachyderm_openshift_scc: {scc} allows no directories of the host, which storage"
-                    " backend LOCAL"
-                    " is; choose hostmount-anyuid or another backend"
+                    " backend LOCAL is; choose hostmount-anyuid or another backend"
                 )
         return dataclasses.replace(settings, openshift_scc=scc)
 
@@ -220,8 +219,7 @@ class Run:
         if declared.chart.version not in ("", version):
             raise PachydermError(
                 f"pachyderm_version: {declared.chart.version} is declared, and {declared.chart.ref} is"
-                f" {version};"
-                " empty takes what is there"
+                f" {version}; empty takes what is there"
             )
         return version
 
@@ -248,8 +246,7 @@ class Run:
                 if revision is None:
                     raise PachydermError(
                         f"release {release.name} is {release.status}, and no revision of it was ever"
-                        " deployed;"
-                        " uninstall it with helm, its volumes stay"
+                        " deployed; uninstall it with helm, its volumes stay"
                     )
                 self.helm.roll_back(revision, declared.seconds)
             else:

@@ -150,8 +150,7 @@ def settle(
         if given and before and given != before and pin.fixed:
             refusals.append(
                 f"pachyderm_{pin.variable} differs from {name} in secret {SECRET}, which existing data"
-                " depends on;"
-                " leave it empty"
+                " depends on; leave it empty"
             )
         pins[name] = (before if pin.fixed and before else given or before) or make(name)
     return pins, refusals

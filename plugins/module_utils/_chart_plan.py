@@ -57,8 +57,7 @@ def check_pins(release: Release | None, secret: bool, claims: Iterable[str], rec
     if release:
         how = (
             "restore it from a backup, or set pachyderm_recover_secret to true to take what the release"
-            " was given"
-            " (helm get values shows it)"
+            " was given (helm get values shows it)"
         )
     else:
         how = "restore it from a backup, or delete the claims if their data is not needed"
@@ -73,8 +72,7 @@ def refusals(wanted: Wanted, release: Release | None, now: float) -> list[str]:
     if release.status in _PENDING and now - release.updated < wanted.stuck_after:
         found.append(
             f"release {release.name} is {release.status} since {now - release.updated:.0f} s: another helm"
-            " may be at"
-            f" work on it. It is taken for stuck, and rolled back, after pachyderm_stuck_after"
+            " may be at work on it. It is taken for stuck, and rolled back, after pachyderm_stuck_after"
             f" ({wanted.stuck_after} s); run again then, or set that to 0"
         )
     found += _version_refusals(wanted, release)
@@ -82,9 +80,8 @@ def refusals(wanted: Wanted, release: Release | None, now: float) -> list[str]:
     if was_on and not wanted.values["pachd"]["activateAuth"] and "auth_off" not in wanted.allow:
         found.append(
             "pachyderm_auth: authentication is active, and stays active in pachd's database whatever the"
-            " chart is told;"
-            " deactivate it with the root token (pachctl auth deactivate), then add auth_off to"
-            " pachyderm_allow"
+            " chart is told; deactivate it with the root token (pachctl auth deactivate), then add"
+            " auth_off to pachyderm_allow"
         )
     return found
 
@@ -95,14 +92,12 @@ def _version_refusals(wanted: Wanted, release: Release) -> list[str]:
     if want < have and "downgrade" not in wanted.allow:
         return [
             f"pachyderm_version: {step}: pachd's database does not go back; add downgrade to"
-            " pachyderm_allow if you"
-            " have restored one of that version"
+            " pachyderm_allow if you have restored one of that version"
         ]
     if want[0] != have[0] and "major" not in wanted.allow:
         return [
             f"pachyderm_version: {step}: another major version needs a migration; add major to"
-            " pachyderm_allow after"
-            " a backup"
+            " pachyderm_allow after a backup"
         ]
     return []
 

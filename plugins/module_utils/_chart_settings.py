@@ -187,7 +187,6 @@ def _postgresql_problems(s: Settings) -> list[str]:
     if s.postgresql_bundled and (s.postgresql_host or s.postgresql_existing_secret):
         found.append(
             "pachyderm_postgresql_host and pachyderm_postgresql_existing_secret are for an external"
-            " PostgreSQL;"
-            " set pachyderm_postgresql_bundled to false"
+            " PostgreSQL; set pachyderm_postgresql_bundled to false"
         )
     return found
