@@ -178,11 +178,13 @@ class Branches:
         self._db.execute("UPDATE branch SET head = ?, updated = ? WHERE id = ?", seq, time.time(), branch_id)
 
     def give_empty_head(self, branch: Branch) -> None:
-        """A finished commit without files, one for all such branches of a repo."""
+        """A commit without files, one for all such branches of a repo; open where the branch is derived."""
         assert self._open is not None, "commits are made within a commit set"
         made = self._open.empty.get(branch.repo_id)
         if made is None:
-            made = self._open.empty[branch.repo_id] = self.add_commit(branch, Origin.AUTO, finished=True).seq
+            finished = not self._lookup.direct_provenance(branch.row_id)
+            made = self.add_commit(branch, Origin.AUTO, finished=finished).seq
+            self._open.empty[branch.repo_id] = made
         self.set_head(branch.row_id, made)
 
     def add_commit(

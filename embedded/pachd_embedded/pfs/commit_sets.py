@@ -69,7 +69,7 @@ class CommitSets:
             commits = self._deletable_set(commit_id)
             for commit in commits:
                 self._check_childless(commit)
-            for commit in reversed(commits):
+            for commit in commits:
                 self._delete(commit)
 
     def squash(self, ref: CommitRef, recursive: bool) -> None:
@@ -94,18 +94,17 @@ class CommitSets:
             for commit in commits:
                 self._refuse_spec(commit)
                 check(commit)
-            for commit in reversed(commits):
+            for commit in commits:
                 self._delete(commit)
 
     def _deletable_set(self, commit_id: str) -> list[Commit]:
         commits = self.in_set(commit_id)
-        seqs = {commit.seq for commit in commits}
-        below = {
-            other.id
-            for commit in commits
-            for other in self._lookup.commit_subvenance(commit.seq)
-            if other.seq not in seqs
-        }
+        below, queue = set[str](), list(commits)
+        while queue:
+            for other in self._lookup.commit_subvenance(queue.pop().seq):
+                if other.id != commit_id and other.id not in below:
+                    below.add(other.id)
+                    queue += self.in_set(other.id)
         if below:
             raise unknown(
                 f'commit set "{commit_id}" cannot be dropped because it has subvenant commit sets:'
@@ -131,7 +130,11 @@ class CommitSets:
             raise unknown(f"cannot drop a commit that has children: {commit}")
 
     def _delete(self, commit: Commit) -> None:
-        """Take one commit out of its repo: children and branch heads move to its parent."""
+        """Take one commit out of its repo: children and branch heads move to its parent.
+
+        Of several commits those upstream go first, so that a branch that begins anew is derived from what
+        the branches upstream are by then.
+        """
         for child in self._lookup.children(commit.seq):
             if child.finished is None:
                 raise unknown(f"cannot squash until child commit {child} is finished")
