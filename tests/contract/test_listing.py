@@ -166,7 +166,7 @@ class TestLogs:
         assert self.messages(lab, pipeline=of_pipeline) == ["one a", "two", "one b", "two"]
         job = lab.jobs(pipeline, history=-1)[2].job
         datum = next(lab.pps.list_datum(job=job)).datum
-        assert self.messages(lab, datum=datum) == ["one a", "two"]
+        assert self.messages(lab, job=job, datum=datum) == ["one a", "two"]
         assert self.messages(lab, pipeline=of_pipeline, data_filters=["/a"]) == ["one a", "two"]
 
     def test_the_last_and_the_latest(self, lab: Any, done: tuple[str, str, list[str]]) -> None:

@@ -60,10 +60,10 @@ class Regeneration:
         self, pipelines: list[Pipeline], remake: Callable[[Pipeline], EffectiveSpec]
     ) -> dict[PipelineKey, EffectiveSpec]:
         """Those whose effective spec becomes another message; how its JSON is written does not matter."""
-        made = {pipeline: remake(pipeline) for pipeline in pipelines}
+        made = [(pipeline, remake(pipeline)) for pipeline in pipelines]
         return {
             pipeline.key: spec
-            for pipeline, spec in made.items()
+            for pipeline, spec in made
             if _message(pipeline.effective_json) != _message(spec.effective_json)
         }
 

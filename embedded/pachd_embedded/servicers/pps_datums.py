@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from betterproto.lib.google.protobuf import Empty
@@ -54,13 +54,14 @@ class DatumMethods(PpsMethods):
             raise unknown("first message must be a StartCreateDatumRequest message")
         if not is_set(first.start.input):
             raise unknown("first message must specify an input")
-        infos = self._datums_of_input(first.start.input, "create")
+        infos: Iterator[Any] = self._datums_of_input(first.start.input, "create")
         number = first.start.number
         while True:
-            batch = list(islice(infos, number if number > 0 else DATUM_BATCH))
-            yield from batch
-            if len(batch) < (number if number > 0 else DATUM_BATCH):
+            yield from islice(infos, number if number > 0 else DATUM_BATCH)
+            ahead = next(infos, None)
+            if ahead is None:
                 return
+            infos = chain([ahead], infos)
             following = next(requests, None)
             if following is None:
                 return
