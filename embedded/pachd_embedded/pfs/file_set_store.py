@@ -80,8 +80,6 @@ class FileSetStore:
             invalid="",
             based=True,
             tree=self.get(ref.id).additive,
-            forgotten=False,
-            metadata="{}",
         )
 
     def _drop_expired(self) -> None:

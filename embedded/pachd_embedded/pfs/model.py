@@ -109,8 +109,8 @@ class Commit:
     invalid: str
     based: bool
     tree: bytes | None
-    forgotten: bool
-    metadata: str
+    forgotten: bool = False
+    metadata: str = "{}"
 
     def __str__(self) -> str:
         return f"{self.repo}@{self.id}"
