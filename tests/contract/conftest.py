@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import hypothesis
 import pytest
+from hypothesis import Phase, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs
@@ -41,10 +41,12 @@ NewRepo = Callable[[], Data]
 Refused = Callable[[grpc.StatusCode, str], AbstractContextManager[None]]
 
 
-# The same examples in each run, and as many seconds as they take.
+# The same examples in each run, and as many seconds as they take. What fails is shown as it was found;
+# --hypothesis-profile=shrink looks minutes for less of it.
 set_hypothesis_home_dir(".pytest_cache/hypothesis")
-hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None, database=None)
-hypothesis.settings.load_profile("fixed")
+settings.register_profile("shrink", derandomize=True, deadline=None, database=None)
+settings.register_profile("fixed", settings.get_profile("shrink"), phases=(Phase.explicit, Phase.generate))
+settings.load_profile("fixed")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -34,7 +34,7 @@ deletes = st.sampled_from((*PATHS, *DIRECTORIES))
 copies = st.tuples(
     st.integers(0, 9), st.sampled_from(("/", *PATHS, "/d", "/d/e")), st.sampled_from(PATHS), st.booleans()
 )
-changes = st.lists(st.one_of(adds, adds, deletes, copies), max_size=4)
+changes = st.lists(st.one_of(adds, adds, deletes, copies, copies), max_size=6)
 
 
 @dataclass(eq=False)
@@ -76,6 +76,7 @@ class RepoMachine(RuleBasedStateMachine):
         self.data = self.lab.data(self.lab.repo())
         self.commits: list[Commit] = []
         self.heads: dict[str, Commit] = {}
+        self.modify("master", [("/b", b"b"), ("/d/x", b"x")])
 
     # What the model knows
 
