@@ -52,7 +52,14 @@ class Database:
         self._version = 0
         self.guard = Guard()
         self.closed = False
-        self._prepare(directory)
+        try:
+            self._prepare(directory)
+        except (DataDirError, sqlite3.Error) as error:
+            self._connection.close()
+            self._guard.close()
+            if isinstance(error, DataDirError):
+                raise
+            raise DataDirError(f"{directory}/pachd.sqlite cannot be used: {error}") from None
 
     def _prepare(self, directory: Path) -> None:
         execute = self._connection.execute
@@ -65,8 +72,6 @@ class Database:
         if found == 0:
             self._connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         elif found != SCHEMA_VERSION:
-            self._connection.close()
-            self._guard.close()
             raise DataDirError(
                 f"{directory} was written by another release"
                 f" (its schema is {found}, this one reads {SCHEMA_VERSION})"
