@@ -18,8 +18,8 @@ from pachyderm_sdk.api import pps
 
 from ..cron_spec import parse
 from ..errors import PachError, unknown
-from ..pfs.model import USER, BranchKey, CommitRef, RepoKey
 from ..pfs.edits import Add, Change, Delete
+from ..pfs.model import USER, BranchKey, CommitRef, RepoKey
 from ..pfs.service import Pfs
 from .inputs import walk_inputs
 from .model import Pipeline, PipelineKey
