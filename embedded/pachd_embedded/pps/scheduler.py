@@ -160,12 +160,28 @@ class Scheduler:
             devices = [] if gpus_awaited and pipeline.gpus else self._devices(pipeline)
             if not devices:
                 return _insufficient(pipeline, "others use them now")
-            self._jobs.cancel_event(job)
-            self._jobs.set_state(job, JobState.STARTING)
-            thread = threading.Thread(target=self._work, args=(job, pipeline, devices), name=f"job-{job.seq}")
-            self._running[job.seq] = thread
-        thread.start()
+            try:
+                self._start(job, pipeline, devices)
+            except BaseException:  # a disk that is full, a machine that makes no more threads
+                self._running.pop(job.seq, None)
+                self._give_back(devices)
+                raise
         return ""
+
+    def _start(self, job: Job, pipeline: Pipeline, devices: list[tuple[str, ...]]) -> None:
+        self._jobs.cancel_event(job)
+        self._jobs.set_state(job, JobState.STARTING)
+        thread = threading.Thread(target=self._work, args=(job, pipeline, devices), name=f"job-{job.seq}")
+        self._running[job.seq] = thread
+        try:
+            thread.start()
+        except RuntimeError:
+            self._leave(job)  # tried again in the next round
+            raise
+
+    def _give_back(self, devices: list[tuple[str, ...]]) -> None:
+        for taken in devices:
+            self._gpus.give_back(taken)
 
     def _devices(self, pipeline: Pipeline) -> list[tuple[str, ...]]:
         """The GPUs of each worker, as many workers as are asked for and possible; none: it has to wait."""
@@ -181,8 +197,7 @@ class Scheduler:
         try:
             self._run_job(job, pipeline, devices)
         finally:
-            for taken in devices:
-                self._gpus.give_back(taken)
+            self._give_back(devices)
             try:
                 self._leave(job)
             finally:
