@@ -20,6 +20,9 @@ class _Context:
     def is_active(self) -> bool:
         return True
 
+    def send_initial_metadata(self, metadata: object) -> None:
+        """There is nobody to send it to."""
+
 
 class _Channel:
     """Looks like a gRPC channel to a stub; what is called is the servicer's function, errors included."""

@@ -114,9 +114,7 @@ def _refuse_existing(pachd: Any, wanted: list[dict[str, Any]]) -> None:
     there = {(info.repo.project.name, info.repo.name) for info in pachd.pfs.list_repo(type="user")}
     for each in wanted:
         if (each["project"], each["name"]) in there:
-            raise TransferError(
-                f"{each['project']}/{each['name']} exists already; reset first, or seed others"
-            )
+            raise TransferError(f"{each['project']}/{each['name']} exists already; reset first")
 
 
 def _make_branch(
