@@ -106,7 +106,7 @@ class TestWhatCannotBeWritten:
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/x", "file:///etc/elsewhere"])
-def test_where_it_cannot_write_is_refused_when_the_pipeline_is_made(lab: Any, refused: Any, url: str) -> None:
+def test_where_it_cannot_write_is_refused(lab: Any, refused: Any, url: str) -> None:
     name = lab.name("pipe")
     with refused(StatusCode.UNIMPLEMENTED, f"egress of pipeline {name}: "):
         lab.pipeline(lab.repo(), "true", name=name, egress={"URL": url})

@@ -26,6 +26,10 @@ class TestJobs:
         with refused(grpc.StatusCode.NOT_FOUND, "not found"):
             lab.pps.inspect_job(job=job, wait=True)
 
+    def test_subscribing_to_what_is_not_there(self, lab: Any, refused: Any) -> None:
+        with refused(grpc.StatusCode.NOT_FOUND, 'pipeline "default/none" not found'):
+            next(lab.pps.subscribe_job(pipeline=pps.Pipeline(name="none")))
+
     def test_subscribing_shows_each_job_that_has_not_ended_once(self, lab: Any, gate: Any) -> None:
         repo = lab.repo(a="1")
         pipeline = lab.pipeline(repo, gate.wait())
