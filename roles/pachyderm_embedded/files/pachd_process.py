@@ -38,7 +38,18 @@ POLL_SECONDS = 0.05
 GPU_SECONDS = 60.0  # the first call after a boot loads the driver
 # Tells that the directory is the role's, and serializes what changes it. It is made first and deleted last.
 MARK = "pachyderm_embedded.lock"
-OWN_NAMES = {MARK, "pachd", "pachd.log", "pachd.pid", "pachd.ready", "settings.json", "journal.jsonl"}
+OWN_NAMES = {
+    MARK,
+    "pachd",
+    "pachd.log",
+    "pachd.pid",
+    "pachd.ready",
+    "settings.json",
+    "journal.jsonl",
+    "root-token",
+}
+# Arguments that name a file which pachd reads when it starts.
+CREDENTIALS = ("--tls-cert=", "--tls-key=", "--auth-root-token-file=")
 
 
 def fail(message: str) -> NoReturn:
@@ -138,6 +149,18 @@ def last_settings(state: Path) -> dict[str, object]:
     return {}
 
 
+def is_stale(state: Path) -> bool:
+    """Whether a certificate, key or token was replaced since the last start: pachd has the old one."""
+    try:
+        started = (state / "settings.json").stat().st_mtime
+    except OSError:
+        return True
+    arguments = last_settings(state).get("arguments", [])
+    names = [str(argument) for argument in arguments if str(argument).startswith(CREDENTIALS)]  # type: ignore[attr-defined]
+    files = [Path(name.partition("=")[2]) for name in names]
+    return any(not file.exists() or file.stat().st_ctime > started for file in files)
+
+
 def has_ended(pid: int) -> bool:
     """Whether a process is gone, with its files and its port. One that only its parent remembers is."""
     state = read(Path(f"/proc/{pid}/stat")).rpartition(") ")[2]
@@ -183,6 +206,7 @@ def status(state: Path, package: Path, wanted: str) -> dict[str, object]:
         "pid": pid,
         "serves": ready_address(state, pid) is not None,
         "settings": last_settings(state),
+        "stale": pid is not None and is_stale(state),
     }
 
 
@@ -191,7 +215,7 @@ def start(state: Path, package: Path, seconds: float, settings: dict[str, object
     check_directory(state, "started")
     with locked(state):
         pid = running_pid(state)
-        changed = pid is None or last_settings(state) != settings
+        changed = pid is None or last_settings(state) != settings or is_stale(state)
         if changed:
             stop(state, seconds)
             pid = launch(state, package, settings)
