@@ -72,6 +72,12 @@ def test_what_is_not_served_is_listed_as_refused(service: str, registered: set[s
     assert {f"/{service}/{method}" for method in RPCS[service]} - here <= refused
 
 
+@pytest.mark.parametrize("service", sorted(RPCS))
+def test_a_function_that_refuses_says_why_in_the_table(service: str, registered: set[str]) -> None:
+    bare = {f"/{service}/{method}" for method, state in RPCS[service].items() if state.endswith("NTED")}
+    assert bare & registered == set()
+
+
 @cache
 def names_in(path: Path) -> set[str]:
     """The names of a file's tests, classes and all."""
