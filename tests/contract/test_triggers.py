@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 from pachyderm_sdk import Client
-from pachyderm_sdk.api import pfs
+from pachyderm_sdk.api import pfs, transaction
 
 from tests.contract.lab import Data, Lab, pfs_input
 
@@ -233,6 +233,23 @@ def test_what_is_derived_from_the_branch_gets_a_commit_set_of_its_own(new_repo: 
     second = up.put({"/2": b""})
     assert down.head() not in (before, first, second)
     assert [commit.id for commit in down.info().direct_provenance] == [second]
+
+
+def test_a_commit_that_a_transaction_finishes_fires_after_it(client: Client, new_repo: Any) -> None:
+    up, down = new_repo(), new_repo()
+    up.api.create_branch(branch=up.branch())
+    follow(up, commits=1)
+    down.api.create_branch(branch=down.branch(), provenance=[up.branch("slow")])
+    down.finish()
+    commit = up.start()
+    finish = pfs.FinishCommitRequest(commit=up.commit(commit))
+    info = client.transaction.batch_transaction(
+        requests=[transaction.TransactionRequest(finish_commit=finish)]
+    )
+    up.api.wait_commit(up.commit(commit))
+    assert up.head("slow") == commit
+    assert down.head() not in (commit, info.transaction.id)
+    assert [other.id for other in down.info().direct_provenance] == [commit]
 
 
 # Deferred processing, with pipelines
