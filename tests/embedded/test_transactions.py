@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 import pytest
 from pachyderm_sdk import Client
-from pachyderm_sdk.api import pfs, transaction
+from pachyderm_sdk.api import pfs
 
 from pachd_embedded.server import Server, Settings
 from pachd_embedded.store.db import Database
