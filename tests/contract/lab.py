@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import os
 import re
+import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import grpc
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, pps
 
@@ -153,8 +156,16 @@ class Data:
         return b"".join(frame.value for frame in frames)
 
     def files(self, at: str = "master") -> dict[str, bytes]:
-        """All files with their content."""
-        return {path: self.read(path, at) for path in self.walk(at=at) if not path.endswith("/")}
+        """All files with their content, in one call; none where the commit has not even a root."""
+        try:
+            frames = [frame.value for frame in self.api.get_file_tar(file=self.file("/", at))]
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND or "file / not found" not in error.details():
+                raise
+            return {}
+        with tarfile.open(fileobj=io.BytesIO(b"".join(frames))) as tar:
+            found = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
+            return {path: file.read() for path, file in found.items() if file is not None}
 
 
 def _paths(infos: Iterable[pfs.FileInfo]) -> list[str]:

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import tarfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hypothesis.stateful import run_state_machine_as_test as run
 from pachyderm_sdk.api import pfs
 
-from tests.contract.lab import Data, Lab
+from tests.contract.lab import Lab
 
 # A real pachd takes seconds where the embedded one takes milliseconds.
 EXAMPLES, STEPS = (5, 10) if os.environ.get("PACHD_ADDRESS") else (60, 20)
@@ -214,7 +212,7 @@ class RepoMachine(RuleBasedStateMachine):
                 if not commit.is_open and not commit.failed:
                     refuses(self.data.ls, at=commit.id)
             else:
-                assert content(self.data, commit.id) == commit.files
+                assert self.data.files(commit.id) == commit.files
 
     def teardown(self) -> None:
         if hasattr(self, "data"):
@@ -257,17 +255,6 @@ def changed(files: Files, part: Any) -> Files:
             target = part.target + path[len(source) :]
             files = files | {target: (files.get(target, b"") if part.append else b"") + data}
     return files
-
-
-def content(data: Data, at: str) -> Files:
-    """All files of a commit in one call; none where it has not even a root."""
-    try:
-        frames = [frame.value for frame in data.api.get_file_tar(file=data.file("/", at))]
-    except grpc.RpcError as error:
-        assert error.code() is grpc.StatusCode.NOT_FOUND  # noqa: PT017
-        return {}
-    with tarfile.open(fileobj=io.BytesIO(b"".join(frames))) as tar:
-        return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
 
 
 def refuses(call: Any, *args: Any, **options: Any) -> None:
