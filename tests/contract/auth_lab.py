@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import auth, pfs
 
-from tests.contract.lab import Data, Lab
+from tests.contract.lab import Data, Lab, pfs_input
 
 Connect = Callable[[str | None], Client]
 CLUSTER = auth.Resource(type=auth.ResourceType.CLUSTER)
@@ -100,3 +102,24 @@ class AuthLab:
 
 def names(permissions: list[Any]) -> list[str]:
     return [auth.Permission(permission).name or "" for permission in permissions]
+
+
+def denial(person: Person, permissions: str, on: str) -> str:
+    """The whole text that a caller without the permissions sees."""
+    return (
+        rf"{person.principal} is not authorized to perform this operation - needs permissions"
+        rf" \[{permissions}\] on {re.escape(on)}\. Run `pachctl auth roles-for-permission` to find roles"
+        r" that grant a given permission\.$"
+    )
+
+
+def spec(data: Data, name: str = "") -> str:
+    """Of a pipeline in the repo's project that reads all of it and does nothing."""
+    project, _, repo = data.name.partition("/")
+    return json.dumps(
+        {
+            "pipeline": {"name": name or fresh("pipe"), "project": {"name": project}},
+            "input": pfs_input(repo, "/"),
+            "transform": {"cmd": ["true"]},
+        }
+    )
