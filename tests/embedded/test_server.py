@@ -194,7 +194,8 @@ def test_the_journal_has_a_line_for_each_call(
 ) -> None:
     data = new_repo()
     assert journal() == [("CreateRepo", True, "OK")]
-    data.put({"/a": b"secret"})
+    data.modify([("/a", b"secret")])
+    data.info()
     data.ls()
     with refused(grpc.StatusCode.ALREADY_EXISTS, "."):
         client.pfs.create_repo(repo=data.repo)
@@ -218,8 +219,3 @@ def test_which_calls_are_mutating() -> None:
         *("InspectCommitSet", "ListCommitSet", "FindCommits", "CheckStorage", "GetCache", "GetFileSet"),
         *("GetFile", "GetFileTAR", "InspectFile", "ListFile", "WalkFile", "GlobFile", "DiffFile", "ListTask"),
     }
-
-
-def test_what_is_not_served_is_unimplemented(client: Client, refused: Any) -> None:
-    with refused(grpc.StatusCode.UNIMPLEMENTED, "."):
-        list(client.pfs.fsck())
