@@ -30,9 +30,11 @@ def test_a_restart_repeats_no_tick_and_makes_up_for_those_missed(
     eventually(lambda: ticks(lab, pipeline) == names(1, 2))
     # As if it had been away from the first tick on.
     lab.put(f"{pipeline}_tick", delete=names(2)[0])
+    commits = lab.data(f"{pipeline}_tick").history()
     process.kill()
     lab = lab_at(serve().address)
     eventually(lambda: ticks(lab, pipeline) == names(1, 2))
+    assert len(lab.data(f"{pipeline}_tick").history()) == len(commits) + 1
     eventually(lambda: lab.counts(pipeline) == "SUCCESS p1 s1 t2")
 
 
