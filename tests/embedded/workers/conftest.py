@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from pachd_embedded.workers.process import DatumTask, ProcessWorker
+from tests.embedded.workers.pretended import DOCKER, PODMAN, Pretended
 
 EMBEDDED = Path(__file__).resolve().parents[3] / "embedded"
 
@@ -158,3 +159,13 @@ def processes_of(word: str) -> list[int]:
 @pytest.fixture
 def running() -> Callable[[str], list[int]]:
     return processes_of
+
+
+@pytest.fixture(params=["docker", "podman"])
+def pretended(request: pytest.FixtureRequest, tmp_path: Path) -> Pretended:
+    return Pretended(tmp_path, request.param, *(DOCKER if request.param == "docker" else PODMAN))
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Pretended:
+    return Pretended(tmp_path, "docker", *DOCKER)
