@@ -40,7 +40,7 @@ class Core:
         if not offline and (missing := self._worker.check()):
             raise StartError(missing)
         self.db = Database(settings.data_dir)
-        self.pfs = Pfs(self.db, settings.data_dir, settings.egress_dirs)
+        self.pfs = Pfs(self.db, settings.data_dir, settings.egress_dirs, settings.source_dirs)
         self.gpus = GpuPool(settings.gpus)
         self._gc_period = settings.gc_period
         self.pps = Pps(self.db, self.pfs, self._worker, self.gpus, settings.data_dir)

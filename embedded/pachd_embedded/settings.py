@@ -17,7 +17,8 @@ class Settings:
     """`gpus`: a number of simulated devices, None for the real ones. Port 0 in `address` picks a free one.
 
     `worker`: "process" or "container"; `container_engine`: its name or path, "" for the one that is there.
-    `egress_dirs`: where pipelines and clients may have files written. `gc_period`: in seconds, 0 for never.
+    `egress_dirs`: where pipelines and clients may have files written; `source_dirs`: whose files clients may
+    name by file:// URLs. `gc_period`: in seconds, 0 for never.
     """
 
     data_dir: Path
@@ -32,6 +33,7 @@ class Settings:
     container_engine: str = ""
     container_network: str = ""
     egress_dirs: tuple[Path, ...] = ()
+    source_dirs: tuple[Path, ...] = ()
     gc_period: float = 60
     tls_cert: Path | None = None
     tls_key: Path | None = None

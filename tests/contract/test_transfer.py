@@ -178,7 +178,7 @@ def test_an_unknown_kind_of_url_leaves_no_commit(data: Any, refused: Any) -> Non
     assert data.history() == []
 
 
-# The server and the files that these are about are on this machine.
+# The web server that these are about is on this machine.
 
 
 @pytest.mark.embedded_only
@@ -188,21 +188,11 @@ def test_a_file_from_the_web(data: Any, web: str) -> None:
 
 
 @pytest.mark.embedded_only
-def test_files_from_the_servers_directories(data: Any, tmp_path: Path) -> None:
-    (tmp_path / "d").mkdir()
-    (tmp_path / "d" / "b").write_bytes(b"b")
-    (tmp_path / "a").write_bytes(b"")
-    put_url(data, f"file://{tmp_path}/a")
-    put_url(data, f"file://{tmp_path}", "/all", recursive=True)
-    assert data.walk() == ["/", "/a", "/all/", "/all/a", "/all/d/", "/all/d/b"]
-
-
-@pytest.mark.embedded_only
 @pytest.mark.parametrize(
     ("url", "text"),
     [
         ("{web}/nope", 'error retrieving content from "{web}/nope": 404 Not Found'),
-        ("file:///nope/nope", "/nope/nope"),
+        ("file:///etc/hostname", "start the embedded pachd with --source-dir"),
         ("http://127.0.0.1:1/a", "error retrieving content from"),
     ],
 )

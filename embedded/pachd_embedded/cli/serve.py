@@ -100,6 +100,15 @@ def add(commands: Any) -> None:
         help="let egress write files below DIR (to file:// URLs); may be repeated",
     )
     parser.add_argument(
+        "--source-dir",
+        dest="source_dirs",
+        type=_directory,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="let clients put files that lie below DIR by file:// URLs; may be repeated",
+    )
+    parser.add_argument(
         "--gc-period",
         type=float,
         default=60,
@@ -128,6 +137,7 @@ def run(options: argparse.Namespace) -> int:
 
     options.images = dict(options.images)
     options.egress_dirs = tuple(options.egress_dirs)
+    options.source_dirs = tuple(options.source_dirs)
     settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
     # A byte comes for each signal, also when one of gRPC's threads gets it and this one would sleep on.
     told, tell = socket.socketpair()

@@ -28,9 +28,16 @@ from .triggers import Triggers
 
 
 class Pfs:
-    """`egress_dirs`: the directories below which egress may write."""
+    """`egress_dirs`: below these egress may write. `source_dirs`: below these file:// URLs may name files."""
 
-    def __init__(self, db: Database, directory: Path, egress_dirs: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        db: Database,
+        directory: Path,
+        egress_dirs: Sequence[Path] = (),
+        source_dirs: Sequence[Path] = (),
+    ) -> None:
+        self.source_dirs = source_dirs
         self.db = db
         self.trees = TreeStore(db, weigh=bytes_of_entry)
         self.chunks = ChunkStore(db, directory)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..errors import unknown
@@ -16,17 +16,24 @@ BLOCK_BYTES = 1 << 20
 FETCH_TIMEOUT = 60
 
 
-def fetch(url: str, path: str, recursive: bool) -> Iterator[tuple[str, bytes]]:
+def fetch(url: str, path: str, recursive: bool, opened: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     """(path, bytes) blocks of what is behind `url`.
 
-    http and https are fetched; file is read, relative to the directory that the server was started in;
-    with `recursive` it may be a directory. Object stores are not served.
+    http and https are fetched. file is read where it is in or below one of the directories `opened`, since a
+    client would else read what the server's user may; with `recursive` it may be a directory. Object stores
+    are not served.
     """
     scheme = urllib.parse.urlsplit(url).scheme
     if scheme in ("http", "https"):
         yield from _download(url, path)
     elif scheme == "file":
-        yield from _read(Path(url.removeprefix("file://")), path, recursive)
+        source = Path(url.removeprefix("file://")).resolve()
+        if not any(source.is_relative_to(directory.resolve()) for directory in opened):
+            raise unknown(
+                f'error retrieving content from "{url}": start the embedded pachd with --source-dir and a'
+                " directory at or above it"
+            )
+        yield from _read(source, path, recursive)
     else:
         raise unknown(f"unrecognized object store: {scheme}")
 
@@ -47,7 +54,8 @@ def _read(source: Path, path: str, recursive: bool) -> Iterator[tuple[str, bytes
     try:
         if recursive and source.is_dir():
             for child in sorted(source.rglob("*")):
-                if child.is_file():
+                # A link may lead out of what is opened.
+                if child.is_file() and child.resolve().is_relative_to(source):
                     yield from _read(child, f"{path.rstrip('/')}/{child.relative_to(source)}", False)
             return
         with source.open("rb") as file:

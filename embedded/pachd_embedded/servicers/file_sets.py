@@ -18,7 +18,7 @@ class FileSetServicer:
     _pfs: Pfs
 
     def create_file_set(self, requests: Iterator[Any], context: Context) -> Any:
-        changes = whole(changes_of(requests), context)
+        changes = whole(changes_of(requests, self._pfs.source_dirs), context)
         return _created(self._pfs.file_sets.create(changes, lambda: confirm(context)))
 
     def get_file_set(self, request: Any, _: Context) -> Any:

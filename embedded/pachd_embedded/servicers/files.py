@@ -19,6 +19,7 @@ from ..pfs.paths import clean_read_path
 from ..pfs.service import Pfs
 from ..pfs.snapshot import FileInfo, Snapshot
 from .messages import Context, FileInfoWriter, commit_ref
+from .pages import at_most
 from .streams import changes_of, confirm, whole
 
 # The largest frame that the real pachd sends (19 MiB): clients take messages of up to 20 MiB.
@@ -38,7 +39,7 @@ class FileServicer:
         kind, commit = betterproto.which_one_of(first, "body")
         if kind != "set_commit":
             raise unknown("first message must be a commit")
-        changes = whole(changes_of(requests), context)
+        changes = whole(changes_of(requests, self._pfs.source_dirs), context)
         self._pfs.files.modify(commit_ref(commit), changes, lambda: confirm(context))
         return Empty()
 
@@ -156,9 +157,7 @@ def _page(commit: Commit, infos: Iterable[FileInfo], request: Any) -> Iterator[b
         itself = clean_read_path(marker)
         beyond = str.__lt__ if request.reverse else str.__gt__
         infos = (info for info in infos if info.path != itself and beyond(info.api_path, marker))
-    if request.number:
-        infos = islice(infos, request.number)
-    yield from map(FileInfoWriter(commit).message, infos)
+    yield from map(FileInfoWriter(commit).message, islice(infos, at_most(request.number)))
 
 
 def _in_range(infos: Iterator[FileInfo], path_range: Any) -> Iterator[FileInfo]:

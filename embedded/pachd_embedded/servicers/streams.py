@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import betterproto
@@ -45,12 +46,15 @@ def whole(changes: Iterator[Change], context: Context) -> Iterator[Change]:
     confirm(context)
 
 
-def changes_of(requests: Iterator[Any]) -> Iterator[Change]:
-    """What comes after the message that names the commit, or of a file set all that comes."""
+def changes_of(requests: Iterator[Any], source_dirs: Sequence[Path]) -> Iterator[Change]:
+    """What comes after the message that names the commit, or of a file set all that comes.
+
+    `source_dirs` are the directories whose files a file:// URL may name.
+    """
     for request in requests:
         kind, body = betterproto.which_one_of(request, "body")
         if kind == "add_file":
-            yield from _additions(body)
+            yield from _additions(body, source_dirs)
         elif kind == "delete_file":
             yield Delete(body.path, body.datum)
         elif kind == "copy_file":
@@ -61,10 +65,10 @@ def changes_of(requests: Iterator[Any]) -> Iterator[Change]:
             raise unknown("cannot set commit")
 
 
-def _additions(add: Any) -> Iterator[Change]:
+def _additions(add: Any, source_dirs: Sequence[Path]) -> Iterator[Change]:
     source, value = betterproto.which_one_of(add, "source")
     if source == "url":
-        for path, data in fetch(value.url, add.path, value.recursive):
+        for path, data in fetch(value.url, add.path, value.recursive, source_dirs):
             yield Add(path, add.datum, data)
     else:
         yield Add(add.path, add.datum, value or b"")
