@@ -25,11 +25,11 @@ _NOT_WORKERS = "component!=worker"
 def rollout(client: Kubernetes, namespace: str, seconds: int) -> Outcome:
     """Looks until everything is ready, `seconds` at most. Raises PachydermError that names what is not."""
     end = time.monotonic() + seconds
-    pods, left = look(client, namespace, ())
+    pods, left = _look(client, namespace, ())
     while left and time.monotonic() < end:
         time.sleep(_SECONDS_BETWEEN)
         try:
-            pods, left = look(client, namespace, ())
+            pods, left = _look(client, namespace, ())
         except UnreachableError:
             # It may be restarting; the last word is that of the final look.
             if time.monotonic() >= end:
@@ -37,15 +37,16 @@ def rollout(client: Kubernetes, namespace: str, seconds: int) -> Outcome:
     if left:
         # Events say more, and are many: they are asked for once.
         path = f"/api/v1/namespaces/{namespace}/events"
-        pods, left = look(client, namespace, client.list(path, fieldSelector="type=Warning"))
-        left += last_words(client, namespace, pods)
+        pods, left = _look(client, namespace, client.list(path, fieldSelector="type=Warning"))
+        left += _last_words(client, namespace, pods)
+    shown = [_shown(pod) for pod in pods]
     if left and seconds:
         message = f"namespace {namespace}: not ready within {seconds} s: {first_few(left)}"
-        raise PachydermError(message, pods=pods, waiting=left)
-    return Outcome(None, {"ready": not left, "waiting": left, "pods": pods})
+        raise PachydermError(message, pods=shown, waiting=left)
+    return Outcome(None, {"ready": not left, "waiting": left, "pods": shown})
 
 
-def look(
+def _look(
     client: Kubernetes, namespace: str, events: Sequence[Item]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """(pods, what is not ready yet and why)."""
@@ -57,21 +58,25 @@ def look(
     ]
     pods = client.list(f"{core}/pods", labelSelector=_NOT_WORKERS)
     claims = client.list(f"{core}/persistentvolumeclaims")
-    return [_shown(pod) for pod in pods], waiting(workloads, pods, claims, events)
+    return pods, waiting(workloads, pods, claims, events)
 
 
-def last_words(client: Kubernetes, namespace: str, pods: Sequence[Item]) -> list[str]:
+def _last_words(client: Kubernetes, namespace: str, pods: Sequence[Item]) -> list[str]:
     """What restarted containers wrote last: a pod's status has no more than a number."""
     said = []
     for pod in pods:
-        if pod["restarts"] and pod["not_ready"]:
-            path = f"/api/v1/namespaces/{namespace}/pods/{pod['name']}/log"
-            try:
-                text = client.text(path, container=pod["not_ready"], previous="true", tailLines=1)
-            except (KubernetesError, UnreachableError):
-                continue  # the node has removed it already, or does not answer
-            if text.strip():
-                said.append(f"pod {pod['name']} wrote last: {one_line(text)}")
+        name, container = pod["metadata"]["name"], _not_ready(pod)
+        if container is None or not restarts(pod):
+            continue
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}/log"
+        # Of one that does not run now, the node keeps the last log alone, and that is not the previous one.
+        previous = "true" if "running" in (container.get("state") or {}) else None
+        try:
+            text = client.text(path, container=container["name"], previous=previous, tailLines=1)
+        except (KubernetesError, UnreachableError):
+            continue  # the node has removed it already, or does not answer
+        if text.strip():
+            said.append(f"pod {name} wrote last: {one_line(text)}")
     return said
 
 
@@ -140,6 +145,12 @@ def _claims(pod: Item) -> list[str]:
     return [claim["claimName"] for claim in claims if claim]
 
 
+def _not_ready(pod: Item) -> Item | None:
+    """The first container that is not."""
+    containers = (pod.get("status") or {}).get("containerStatuses") or []
+    return next((entry for entry in containers if not entry.get("ready")), None)
+
+
 def _shown(pod: Item) -> dict[str, Any]:
     status = pod.get("status") or {}
     containers = status.get("containerStatuses") or []
@@ -148,6 +159,6 @@ def _shown(pod: Item) -> dict[str, Any]:
         "phase": status.get("phase"),
         "node": (pod.get("spec") or {}).get("nodeName"),
         "ready": f"{sum(1 for entry in containers if entry.get('ready'))}/{len(containers)}",
-        "not_ready": next((entry["name"] for entry in containers if not entry.get("ready")), None),
+        "not_ready": (_not_ready(pod) or {}).get("name"),
         "restarts": restarts(pod),
     }

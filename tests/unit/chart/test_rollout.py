@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils import _chart_rollout
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart_rollout import rollout, waiting
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._errors import PachydermError
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._kubernetes import UnreachableError
 
 LABELS = {"app": "pachd"}
@@ -132,3 +133,28 @@ def test_an_api_server_that_starts_again_is_waited_for(monkeypatch: pytest.Monke
     client: Any = Cluster()
     assert rollout(client, "pachyderm", 60).values["ready"] is True
     assert looks == []
+
+
+@pytest.mark.parametrize(
+    ("state", "previous"), [("terminated", None), ("waiting", None), ("running", "true")]
+)
+def test_the_last_words_are_of_the_container_that_ended_last(
+    state: str, previous: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node keeps the log of one that ended: that of the previous one is gone where none runs now."""
+    crashed = {"name": "pachd", "ready": False, "restartCount": 2, "state": {state: {}}}
+
+    class Cluster:
+        def list(self, path: str, **query: Any) -> list[dict[str, Any]]:
+            if path.endswith("/deployments"):
+                return [workload(ready=0)]
+            return [pod(containerStatuses=[crashed])] if path.endswith("/pods") else []
+
+        def text(self, path: str, **query: Any) -> str:
+            assert (path.endswith("/pods/pachd-1/log"), query["container"]) == (True, "pachd")
+            return "told to fail\n" if query["previous"] == previous else "another"
+
+    monkeypatch.setattr(_chart_rollout, "_SECONDS_BETWEEN", 1.0)
+    client: Any = Cluster()
+    with pytest.raises(PachydermError, match="pod pachd-1 wrote last: told to fail"):
+        rollout(client, "pachyderm", 1)
