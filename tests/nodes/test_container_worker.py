@@ -208,10 +208,12 @@ def test_nothing_of_the_machine_is_seen(run: Run, data_dir: Path) -> None:
 # --- limits ---
 
 
-def test_more_memory_than_its_limit_ends_the_code(run: Run) -> None:
+def test_more_memory_than_its_limit_ends_the_code(run: Run, lab: Lab) -> None:
     grow = "x=x; for n in {1..27}; do x=$x$x; done; echo done"
     assert run(grow, resource_limits={"memory": "1Gi"}) == ("SUCCESS p1 t1", ["done"])
-    assert run(grow, resource_limits={"memory": "32Mi"})[0] == "FAILURE f1 t1"
+    counts, lines = run(grow, resource_limits={"memory": "32Mi"})
+    assert (counts, errors(lab)) == ("FAILURE f1 t1", ["signal: killed"])
+    assert lines == ["the kernel killed the code: it needs more memory than resource_limits.memory"]
 
 
 def test_a_share_of_cpu_is_its_limit(run: Run) -> None:

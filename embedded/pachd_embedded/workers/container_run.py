@@ -66,6 +66,7 @@ class ContainerRun:
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            cwd=self._task.scratch,
             start_new_session=True,
         )
 
@@ -106,7 +107,8 @@ class ContainerRun:
         if state["Status"] == "created":
             return _not_started(self._task, said(state.get("Error") or self._last_line))
         code = int(state["ExitCode"])
-        if state.get("OOMKilled"):
+        # podman's monitor leaves the mark where it was started, where podman itself may not look for it.
+        if state.get("OOMKilled") or (self._task.scratch / "oom").exists():
             self._log("the kernel killed the code: it needs more memory than resource_limits.memory")
             return "signal: killed"
         return "" if code == 0 or code in self._task.accept_return_code else f"exit status {code}"
