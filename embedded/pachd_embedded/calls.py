@@ -131,7 +131,7 @@ class _Call:
     def __enter__(self) -> None:
         self._calls.begin(self._context)
 
-    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, _trace: Any) -> None:
         code = grpc.StatusCode.OK
         if is_full(error):
             log.error("%s: %s", self._method.path, error)

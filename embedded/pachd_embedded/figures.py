@@ -82,6 +82,6 @@ def _size(path: Path) -> int:
 
 def _bytes_below(directory: Path) -> int:
     total = 0
-    for folder, _, names in os.walk(directory):
+    for folder, _folders, names in os.walk(directory):
         total += sum(_size(Path(folder, name)) for name in names)
     return total

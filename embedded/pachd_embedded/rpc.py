@@ -83,16 +83,16 @@ class _RecordingChannel:
         request_class = self._classes.get(_REQUEST_OF.get(name, f"{name}Request").lower(), Empty)
         self.methods.append(Method(path, request_streams, response_streams, request_class))
 
-    def unary_unary(self, path: str, **_: Any) -> None:
+    def unary_unary(self, path: str, **_options: Any) -> None:
         self._record(path, False, False)
 
-    def unary_stream(self, path: str, **_: Any) -> None:
+    def unary_stream(self, path: str, **_options: Any) -> None:
         self._record(path, False, True)
 
-    def stream_unary(self, path: str, **_: Any) -> None:
+    def stream_unary(self, path: str, **_options: Any) -> None:
         self._record(path, True, False)
 
-    def stream_stream(self, path: str, **_: Any) -> None:
+    def stream_stream(self, path: str, **_options: Any) -> None:
         self._record(path, True, True)
 
 

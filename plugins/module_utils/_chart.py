@@ -102,7 +102,7 @@ def _chart(params: Mapping[str, Any]) -> Chart:
 def list_images(params: Mapping[str, Any], declared: Declared) -> Outcome:
     """The images of the declared release. Reads the chart only: no cluster is asked."""
     helm = Helm(declared.helm, params, declared.namespace, declared.release)
-    pins, _ = settle(declared.settings, {}, announce)
+    pins, _notes = settle(declared.settings, {}, announce)
     values = chart_values(_on_no_cluster(declared.settings), pins)
     _check_keys(helm, declared, values)
     found = images(helm.render(declared.chart, values))

@@ -84,7 +84,7 @@ class Helm:
             return None
         entry = listed[0]
         state = json.loads(self._run(["status", self._release, "--output", "json"]))
-        chart, _, version = split_chart(entry["chart"])
+        chart, _at, version = split_chart(entry["chart"])
         return Release(
             name=self._release,
             revision=int(entry["revision"]),

@@ -75,7 +75,7 @@ PINS: dict[str, Pin] = {
 
 def generate(name: str) -> str:
     """A new value, of the chart's own length and letters."""
-    text = "".join(secrets.choice(_ALPHABET) for _ in range(PINS[name].length))
+    text = "".join(secrets.choice(_ALPHABET) for _letter in range(PINS[name].length))
     return f"/var/pachyderm-{text}/" if name == "host-path" else text
 
 

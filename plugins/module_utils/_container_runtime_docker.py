@@ -161,5 +161,5 @@ class Keys:
 
     def _table(self, key: str) -> tuple[dict[str, Any], str]:
         """The table that a key is in, a new one if there is none, and its name there."""
-        outer, _, inner = key.partition(".")
+        outer, _dot, inner = key.partition(".")
         return (self._config.get(outer) or {}, inner) if inner else (self._config, outer)

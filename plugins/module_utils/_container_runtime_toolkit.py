@@ -79,7 +79,7 @@ def merge(text: str, wanted: str, keys: list[str]) -> str:
     """
     lines = text.splitlines()
     for key in keys:
-        section, _, name = key.rpartition(".")
+        section, _dot, name = key.rpartition(".")
         source = wanted.splitlines()
         found = _key(source, section, name, commented=False)
         if found is None:

@@ -155,7 +155,7 @@ def _serve(
             os.dup2(null, number)
         while time.time() < path.stat().st_mtime + lifetime:
             if select.select([listener], [], [], _TICK)[0]:
-                connection, _ = listener.accept()
+                connection, _address = listener.accept()
                 threading.Thread(target=_carry, args=(params, target, connection), daemon=True).start()
         path.unlink()
     finally:
@@ -167,7 +167,7 @@ def _carry(params: Mapping[str, Any], target: Target, connection: socket.socket)
     with connection, contextlib.suppress(Exception):
         pod = ready_pod(Kubernetes(params), target)
         # Of its own: the package hangs its stream on the client that it is given.
-        client, _ = api_client(params)
+        client, _context = api_client(params)
         api = importlib.import_module("kubernetes.client").CoreV1Api(client)
         stream = importlib.import_module("kubernetes.stream").portforward(
             api.connect_get_namespaced_pod_portforward, pod, target.namespace, ports=str(target.port)

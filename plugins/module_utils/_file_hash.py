@@ -144,7 +144,7 @@ def _numpy_cut_finder() -> _CutFinder:
     import numpy as np
 
     table = np.array(TABLE, dtype=np.uint64)
-    sums, high, low = (np.empty(_BLOCK + _WINDOW - 1, dtype=np.uint64) for _ in range(3))
+    sums, high, low = (np.empty(_BLOCK + _WINDOW - 1, dtype=np.uint64) for _array in range(3))
 
     def find_in_block(chunk: bytearray, first: int, last: int) -> int | None:
         count = last - first + _WINDOW

@@ -79,7 +79,7 @@ def module_file(root: Path, kernel: str) -> Path | None:
     """
     found: dict[str, Path] = {}
     for folder in _FOLDERS:
-        for where, _, names in os.walk(root / "lib/modules" / kernel / folder):
+        for where, _folders, names in os.walk(root / "lib/modules" / kernel / folder):
             for name in sorted(names):
                 match = _MODULE.fullmatch(name)
                 if match and not match[1].endswith(_COMPANIONS):

@@ -52,7 +52,7 @@ def parse_specs(text: str, name: str) -> list[Spec]:
 
 def _json_documents(text: str, name: str) -> Iterator[Any]:
     def mapping(pairs: list[tuple[str, Any]]) -> Spec:
-        keys = [key for key, _ in pairs]
+        keys = [key for key, _value in pairs]
         if twice := next((key for key in keys if keys.count(key) > 1), None):
             raise PachydermError(f'{name}: "{twice}" is there twice in one mapping; remove one')
         return dict(pairs)

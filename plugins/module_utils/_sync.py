@@ -95,7 +95,7 @@ def _bring(pachd: Pachd, sync: Sync, tree: list[LocalFile], head: Head, change: 
     Several hosts may well add to one branch at the same time. Where they add the same file, pachd appends one
     to the other, so what came of it is compared again. Raises PachydermError.
     """
-    for _ in range(_ATTEMPTS):
+    for _attempt in range(_ATTEMPTS):
         info = write(pachd, sync, change, head.commit)
         if info.parent_commit.id == head.commit:
             return str(info.commit.id)

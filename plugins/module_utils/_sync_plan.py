@@ -76,13 +76,13 @@ class TreeChange:
         """The first SHOWN_PATHS of each kind."""
         return {
             "added": [file.path for file in self.added[:SHOWN_PATHS]],
-            "updated": [local.path for local, _ in self.updated[:SHOWN_PATHS]],
+            "updated": [local.path for local, _remote in self.updated[:SHOWN_PATHS]],
             "deleted": [file.path for file in self.deleted[:SHOWN_PATHS]],
         }
 
     def before(self) -> dict[str, Any]:
         """The side of a diff that shows what the branch holds now, of the paths that change."""
-        shown = {remote.path: _remote_text(remote) for _, remote in self.updated[:SHOWN_PATHS]}
+        shown = {remote.path: _remote_text(remote) for _local, remote in self.updated[:SHOWN_PATHS]}
         shown |= {remote.path: _remote_text(remote) for remote in self.deleted[:SHOWN_PATHS]}
         return dict(sorted(shown.items()))
 

@@ -52,7 +52,7 @@ def check_principal(principal: str) -> None:
     """Raise PachError for a name that has none of the known prefixes."""
     if principal == EVERYONE:
         return
-    prefix, colon, _ = principal.partition(":")
+    prefix, colon, _name = principal.partition(":")
     if not colon:
         raise unknown("subject has no prefix, must be of the form <type>:<name>")
     if f"{prefix}:" not in _PREFIXES:

@@ -144,7 +144,7 @@ def run(options: argparse.Namespace) -> int:
     tell.setblocking(False)
     signal.set_wakeup_fd(tell.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, lambda *_args: None)
     try:
         server = Server(settings)
         server.open_to_owner()

@@ -83,7 +83,7 @@ def open_socket(path: Path, dispatch: Dispatch) -> Door:
         daemon_threads = True
 
         def get_request(self) -> tuple[Any, Any]:
-            request, _ = super().get_request()
+            request, _address = super().get_request()
             return request, ("owner", 0)
 
     path.unlink(missing_ok=True)

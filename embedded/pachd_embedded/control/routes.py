@@ -98,7 +98,7 @@ def _dispatch(routes: dict[tuple[str, str], Route], method: str, path: str, fiel
         known = [known for known, of in routes if of == path]
         if known:
             raise RefusedError(405, f"{path} takes {' and '.join(known)}, not {method}")
-        raise RefusedError(404, f"{path} is none of {', '.join(sorted({of for _, of in routes}))}")
+        raise RefusedError(404, f"{path} is none of {', '.join(sorted({of for _method, of in routes}))}")
     try:
         return route(fields)
     except (PachError, TransferError) as error:

@@ -16,11 +16,11 @@ def find_collision(trees: TreeStore, old: Root, new: Root) -> str:
     itself invalid proves nothing).
     """
     checked: set[str] = set()
-    for key, _, value in trees.diff(old, new):
+    for key, _old, value in trees.diff(old, new):
         if value is None:
             continue
-        path, _ = split_key(key)
-        owners = [split_key(k)[1] for k, _ in trees.scan_prefix(new, f"{path}\0")]
+        path, _datum = split_key(key)
+        owners = [split_key(k)[1] for k, _value in trees.scan_prefix(new, f"{path}\0")]
         if len(owners) > 1:
             named = " and ".join(f"{path} from {owner}" for owner in owners[:2])
             return f"duplicate path output by different datums ({named})"
@@ -35,6 +35,6 @@ def find_collision(trees: TreeStore, old: Root, new: Root) -> str:
 
 
 def _first(entries: Iterator[tuple[str, object]]) -> Iterator[str]:
-    for key, _ in entries:
+    for key, _value in entries:
         yield key
         return

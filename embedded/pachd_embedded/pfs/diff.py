@@ -36,7 +36,7 @@ def _by_path(infos: Iterable[FileInfo | None]) -> dict[str, FileInfo]:
 def _changed_paths(trees: TreeStore, new: Root, old: Root, top: str) -> set[str]:
     """Files at or below `top` that were written or deleted between the two, and the directories above."""
     changed: set[str] = set()
-    for key, _, _ in trees.diff(old, new):
-        path, _ = split_key(key)
+    for key, _old, _new in trees.diff(old, new):
+        path, _datum = split_key(key)
         changed.update(p for p in (path, *parents(path), "/") if top in ("/", p) or p.startswith(f"{top}/"))
     return changed

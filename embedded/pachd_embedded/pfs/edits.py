@@ -103,7 +103,7 @@ class Edits:
 
     def _copy(self, step: Copy) -> None:
         """Copy a file, or a directory's files: each replaces (or extends) the one that has its place."""
-        _, source = self._files.snapshot(step.source)
+        _commit, source = self._files.snapshot(step.source)
         above = step.source_path.rstrip("/")
         for file in list(source.files(step.source_path)):
             target = step.path.rstrip("/") + file.path[len(above) :]

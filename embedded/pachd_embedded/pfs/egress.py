@@ -53,7 +53,7 @@ class Egress:
         if scheme != "file":
             raise unknown(f"unrecognized object store: {scheme}")
         directory = _directory(url)
-        _, snapshot = self._files.snapshot(CommitRef(commit.repo, commit.id))
+        _commit, snapshot = self._files.snapshot(CommitRef(commit.repo, commit.id))
         return sum(self._write(directory, file) for file in snapshot.files())
 
     def _write(self, directory: Path, file: FileEntry) -> int:

@@ -29,11 +29,11 @@ class FileEntry:
     @property
     def size(self) -> int:
         """Bytes."""
-        return sum(size for _, size in self.chunks)
+        return sum(size for _chunk, size in self.chunks)
 
     @property
     def hash(self) -> bytes:
-        return hash_of_chunks([bytes.fromhex(digest) for digest, _ in self.chunks])
+        return hash_of_chunks([bytes.fromhex(digest) for digest, _size in self.chunks])
 
 
 def entry_key(path: str, datum: str) -> str:
@@ -41,7 +41,7 @@ def entry_key(path: str, datum: str) -> str:
 
 
 def split_key(key: str) -> tuple[str, str]:
-    path, _, datum = key.partition("\0")
+    path, _zero, datum = key.partition("\0")
     return path, datum
 
 
@@ -63,7 +63,7 @@ def parents(path: str) -> Iterator[str]:
 
 
 def bytes_of_entry(value: list[Any]) -> int:
-    return sum(size for _, size in value[1])
+    return sum(size for _chunk, size in value[1])
 
 
 def chunks_of_entry(value: list[Any]) -> Iterator[Chunk]:

@@ -68,13 +68,13 @@ class FileSets:
     def of_commit(self, ref: CommitRef, only_its_changes: bool) -> str:
         """The files of a commit, or what it changed of its parent's."""
         with self._db.transaction():
-            commit, _ = self._files.snapshot(ref)
+            commit, _snapshot = self._files.snapshot(ref)
             if not only_its_changes:
                 return self._store.put(FileSet(commit.tree, None), DEFAULT_TTL)
             base = self._commits.base(commit)
             changed = list(self._trees.diff(base, commit.tree))
-            added = {key: value for key, _, value in changed if value is not None}
-            deleted = [split_key(key) for key, _, _ in changed]
+            added = {key: value for key, _old, value in changed if value is not None}
+            deleted = [split_key(key) for key, _old, _new in changed]
             return self._store.put(
                 FileSet(self._trees.apply(None, added), self._tree_of(deleted)), DEFAULT_TTL
             )
@@ -131,7 +131,7 @@ class FileSets:
         return self._trees.apply(None, {entry_key(*each): entry_value("", []) for each in deleted})
 
     def _lay_over(self, edits: Edits, file_set: FileSet) -> None:
-        for key, _ in self._trees.scan(file_set.deletive):
+        for key, _value in self._trees.scan(file_set.deletive):
             edits.delete(*split_key(key))
         for file in self._files.tree(file_set.additive).files():
             edits.append(file.path, file.datum, file.chunks)

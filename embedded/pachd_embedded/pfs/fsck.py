@@ -70,8 +70,8 @@ class Fsck:
         for row in self._db.rows(
             "SELECT datums FROM job WHERE output = ? AND finished IS NOT NULL", commit.seq
         ):
-            datums = {key for key, _ in self._trees.scan(row["datums"])}
-            for key, _ in self._trees.scan(commit.tree):
+            datums = {key for key, _value in self._trees.scan(row["datums"])}
+            for key, _value in self._trees.scan(commit.tree):
                 path, datum = split_key(key)
                 if datum not in datums:
                     yield f"stale datum {datum} had file {path}"

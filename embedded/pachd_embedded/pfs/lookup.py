@@ -151,7 +151,7 @@ class Lookup:
             raise unknown(f"invalid commit {ref.repo}@{named}: a commit id or a branch is needed")
         commit = self._named(repo, ref, parts["base"], of_branch=not ref.id)
         for step in re.findall(r"[\^~](\d*)", parts["back"]):
-            for _ in range(int(step or 1)):
+            for _step in range(int(step or 1)):
                 commit = self._parent(commit, named)
         if parts["forward"] is not None:
             commit = self._from_root(commit, int(parts["forward"]), named)

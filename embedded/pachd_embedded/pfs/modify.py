@@ -112,7 +112,7 @@ class Files:
 
     def receive(self, changes: Iterable[Change], writer: ChunkWriter) -> Iterator[Written | Delete | Copy]:
         """Check each change and store its content; additions to one file in a row become one."""
-        for _, run in groupby(map(_checked, changes), key=_same_file):
+        for _file, run in groupby(map(_checked, changes), key=_same_file):
             first = next(run)
             if not isinstance(first, Add):
                 yield first

@@ -83,7 +83,7 @@ class Snapshot:
             for key, value in scan:
                 if not key.startswith(prefix):
                     return
-                name, slash, _ = key[len(prefix) :].partition("/")
+                name, slash, _rest = key[len(prefix) :].partition("/")
                 if slash:
                     yield self._directories(prefix + name)[prefix + name]
                     # Past everything in that directory: "0" is the character after "/".

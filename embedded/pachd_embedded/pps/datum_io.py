@@ -131,7 +131,7 @@ def _allow_reading(path: Path) -> None:
 
 def _follow(root: Path, source: Path, path: str) -> Path:
     """Where a symlink leads, as the user code saw it: /pfs is `root`. No link of this machine is followed."""
-    for _ in range(MAX_LINKS):
+    for _hop in range(MAX_LINKS):
         if not source.is_symlink():
             return source
         target = os.readlink(source)

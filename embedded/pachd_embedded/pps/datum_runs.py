@@ -59,7 +59,7 @@ class _Attempt:
 
     @property
     def upload_bytes(self) -> int:
-        return sum(length for _, chunks in self.files for _, length in chunks)
+        return sum(length for _path, chunks in self.files for _digest, length in chunks)
 
 
 class DatumRunner:
@@ -118,7 +118,7 @@ class DatumRunner:
         transform = request.transform
         state, seconds = DatumState.FAILED, 0.0
         tried = _Attempt()
-        for _ in range(max(1, request.datum_tries)):
+        for _attempt in range(max(1, request.datum_tries)):
             tried = self._attempt(job_run, datum, devices, transform.cmd, transform.stdin, writer)
             if job_run.cancelled.is_set():
                 return
@@ -214,7 +214,7 @@ def _result(job_run: JobRun, datum: Datum, state: DatumState, tried: _Attempt) -
         hash=datum.content_hash(job_run.pipeline.salt).hex(),
         job=job_run.job.id,
         inputs=[DatumInput(f.project, f.repo, f.commit, f.path, f.hash.hex(), f.size) for f in datum.files],
-        outputs=[path for path, _ in tried.files],
+        outputs=[path for path, _chunks in tried.files],
         download_seconds=tried.download_seconds,
         process_seconds=tried.process_seconds,
         upload_seconds=tried.upload_seconds,

@@ -68,7 +68,7 @@ def _number_text(digits: str, value: float) -> str:
     if 1e-6 <= abs(value) < 1e21:
         text = f"{number:f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
-    mantissa, _, exponent = f"{number.normalize():e}".partition("e")
+    mantissa, _e, exponent = f"{number.normalize():e}".partition("e")
     return f"{mantissa}e{exponent}"
 
 

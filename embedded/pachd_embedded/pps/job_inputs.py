@@ -71,7 +71,7 @@ def preview(pfs: Pfs, request: Any) -> Iterator[Datum]:
 
     def files(node: Any) -> Iterator[InputFile]:
         key = RepoKey(node.project, node.repo, node.repo_type or "user")
-        commit, _ = pfs.files.snapshot(CommitRef(key, branch=node.branch))
+        commit, _snapshot = pfs.files.snapshot(CommitRef(key, branch=node.branch))
         return _found(pfs, node, commit)
 
     return list_datums(request.input, files)

@@ -141,7 +141,7 @@ class JobRunner:
         """The tree of the job's datums: those of the base that are still there, and the new results."""
         tree = base.datums if base else None
         current = {datum.id for datum in datums}
-        edits: dict[str, Any] = {key: None for key, _ in self._datum_trees.scan(tree) if key not in current}
+        edits: dict[str, Any] = {key: None for key, _row in self._datum_trees.scan(tree) if key not in current}
         edits.update((datum_id, entry["result"]) for datum_id, entry in done.items())
         return self._datum_trees.apply(tree, edits)
 
@@ -169,7 +169,7 @@ class _JobTimeout:
         if self._timer:
             self._timer.start()
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_args: object) -> None:
         if self._timer:
             self._timer.cancel()
             self._timer.join()  # it may be at work, and the database is closed when all jobs are left

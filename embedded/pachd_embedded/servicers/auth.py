@@ -41,32 +41,32 @@ class AuthServicer:
         self._auth = service
         self._bindings = service.bindings
 
-    def activate(self, request: Any, _: Context) -> Any:
+    def activate(self, request: Any, _context: Context) -> Any:
         return auth.ActivateResponse(pach_token=self._auth.activate(request.root_token))
 
-    def deactivate(self, _request: Any, _: Context) -> Any:
+    def deactivate(self, _request: Any, _context: Context) -> Any:
         self._auth.deactivate()
         return auth.DeactivateResponse()
 
-    def rotate_root_token(self, request: Any, _: Context) -> Any:
+    def rotate_root_token(self, request: Any, _context: Context) -> Any:
         return auth.RotateRootTokenResponse(root_token=self._auth.rotate_root_token(request.root_token))
 
     # Logging in
 
-    def authenticate(self, request: Any, _: Context) -> Any:
+    def authenticate(self, request: Any, _context: Context) -> Any:
         self._auth.require_active()
         if request.oidc_state or request.id_token:
             raise unimplemented(_NO_OIDC)
         raise unknown("unrecognized authentication mechanism (old pachd?)")
 
-    def get_oidc_login(self, _request: Any, _: Context) -> Any:
+    def get_oidc_login(self, _request: Any, _context: Context) -> Any:
         self._auth.require_active()
         raise unknown("OIDC ID provider configuration not found")
 
-    def get_configuration(self, _request: Any, _: Context) -> Any:
+    def get_configuration(self, _request: Any, _context: Context) -> Any:
         return auth.GetConfigurationResponse(configuration=auth.OidcConfig())
 
-    def set_configuration(self, request: Any, _: Context) -> Any:
+    def set_configuration(self, request: Any, _context: Context) -> Any:
         if request.configuration and bytes(request.configuration):
             raise unimplemented(_NO_OIDC)
         return auth.SetConfigurationResponse()
@@ -91,17 +91,17 @@ class AuthServicer:
             principal=name,
         )
 
-    def get_permissions(self, request: Any, _: Context) -> Any:
+    def get_permissions(self, request: Any, _context: Context) -> Any:
         return self._permissions(principal(), request.resource)
 
-    def get_permissions_for_principal(self, request: Any, _: Context) -> Any:
+    def get_permissions_for_principal(self, request: Any, _context: Context) -> Any:
         return self._permissions(request.principal, request.resource)
 
     def _permissions(self, name: str, resource: Any) -> Any:
         permissions, roles = self._auth.permitted(name, _resource(resource))
         return auth.GetPermissionsResponse(permissions=permissions, roles=roles)
 
-    def get_roles_for_permission(self, request: Any, _: Context) -> Any:
+    def get_roles_for_permission(self, request: Any, _context: Context) -> Any:
         found = [role for role in ROLES.values() if request.permission in role.permissions]
         return auth.GetRolesForPermissionResponse(
             roles=[
@@ -117,7 +117,7 @@ class AuthServicer:
 
     # Role bindings
 
-    def modify_role_binding(self, request: Any, _: Context) -> Any:
+    def modify_role_binding(self, request: Any, _context: Context) -> Any:
         resource = _resource(request.resource)
         check_principal(request.principal)
         if request.principal.startswith(PACH_PREFIX) and resource == CLUSTER:
@@ -128,7 +128,7 @@ class AuthServicer:
         self._bindings.set_roles(resource, request.principal, request.roles)
         return auth.ModifyRoleBindingResponse()
 
-    def get_role_binding(self, request: Any, _: Context) -> Any:
+    def get_role_binding(self, request: Any, _context: Context) -> Any:
         entries = {
             name: auth.Roles(roles=dict.fromkeys(roles, True))
             for name, roles in self._bindings.get(_resource(request.resource)).items()
@@ -137,25 +137,25 @@ class AuthServicer:
 
     # Tokens
 
-    def get_robot_token(self, request: Any, _: Context) -> Any:
+    def get_robot_token(self, request: Any, _context: Context) -> Any:
         name = request.robot.removeprefix(ROBOT_PREFIX)
         if ":" in name:
             raise unknown("robot names cannot contain colons (':')")
         return auth.GetRobotTokenResponse(token=self._auth.tokens.issue(ROBOT_PREFIX + name, request.ttl))
 
-    def revoke_auth_token(self, request: Any, _: Context) -> Any:
+    def revoke_auth_token(self, request: Any, _context: Context) -> Any:
         return auth.RevokeAuthTokenResponse(number=self._auth.tokens.revoke(request.token))
 
-    def revoke_auth_tokens_for_user(self, request: Any, _: Context) -> Any:
+    def revoke_auth_tokens_for_user(self, request: Any, _context: Context) -> Any:
         if request.username.startswith(PACH_PREFIX):
             raise unknown("cannot revoke tokens for pach: users")
         number = self._auth.tokens.revoke_subject(request.username)
         return auth.RevokeAuthTokensForUserResponse(number=number)
 
-    def extract_auth_tokens(self, _request: Any, _: Context) -> Any:
+    def extract_auth_tokens(self, _request: Any, _context: Context) -> Any:
         return auth.ExtractAuthTokensResponse(tokens=list(map(_token_info, self._auth.tokens.of_robots())))
 
-    def restore_auth_token(self, request: Any, _: Context) -> Any:
+    def restore_auth_token(self, request: Any, _context: Context) -> Any:
         """Whatever has no expiration is restored for ever."""
         token = request.token
         if not token:
@@ -166,19 +166,19 @@ class AuthServicer:
         self._auth.tokens.insert(Token(token.hashed_token, token.subject, expires))
         return auth.RestoreAuthTokenResponse()
 
-    def delete_expired_auth_tokens(self, _request: Any, _: Context) -> Any:
+    def delete_expired_auth_tokens(self, _request: Any, _context: Context) -> Any:
         self._auth.tokens.delete_expired()
         return auth.DeleteExpiredAuthTokensResponse()
 
     # Groups
 
-    def get_groups(self, _request: Any, _: Context) -> Any:
+    def get_groups(self, _request: Any, _context: Context) -> Any:
         return auth.GetGroupsResponse(groups=self._bindings.groups_of(principal()))
 
-    def get_groups_for_principal(self, request: Any, _: Context) -> Any:
+    def get_groups_for_principal(self, request: Any, _context: Context) -> Any:
         return auth.GetGroupsResponse(groups=self._bindings.groups_of(request.principal))
 
-    def get_users(self, request: Any, _: Context) -> Any:
+    def get_users(self, request: Any, _context: Context) -> Any:
         if not request.group:
             return auth.GetUsersResponse(usernames=self._bindings.all_members())
         members = self._bindings.members(request.group)
@@ -186,11 +186,11 @@ class AuthServicer:
             raise not_found(f"groups {request.group} not found")
         return auth.GetUsersResponse(usernames=members)
 
-    def modify_members(self, request: Any, _: Context) -> Any:
+    def modify_members(self, request: Any, _context: Context) -> Any:
         self._bindings.modify_members(request.group, request.add, request.remove)
         return auth.ModifyMembersResponse()
 
-    def set_groups_for_user(self, request: Any, _: Context) -> Any:
+    def set_groups_for_user(self, request: Any, _context: Context) -> Any:
         self._bindings.set_groups(request.username, request.groups)
         return auth.SetGroupsForUserResponse()
 
@@ -201,7 +201,7 @@ class PfsAuthServicer:
     def __init__(self, service: Auth) -> None:
         self._auth = service
 
-    def activate_auth(self, _request: Any, _: Context) -> Any:
+    def activate_auth(self, _request: Any, _context: Context) -> Any:
         self._auth.activate_pfs()
         return pfs.ActivateAuthResponse()
 
@@ -212,7 +212,7 @@ class PpsAuthServicer:
     def __init__(self, access: PipelineAccess) -> None:
         self._access = access
 
-    def activate_auth(self, _request: Any, _: Context) -> Any:
+    def activate_auth(self, _request: Any, _context: Context) -> Any:
         self._access.activate()
         return pps.ActivateAuthResponse()
 

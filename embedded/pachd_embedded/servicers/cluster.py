@@ -17,7 +17,7 @@ from .messages import Context
 
 
 class VersionServicer:
-    def get_version(self, _request: Any, _: Context) -> Any:
+    def get_version(self, _request: Any, _context: Context) -> Any:
         major, minor, micro = PACHYDERM_VERSION
         return version.Version(major=major, minor=minor, micro=micro)
 
@@ -34,7 +34,7 @@ class AdminServicer:
         self._gpus = gpus
         self._metadata = metadata
 
-    def inspect_cluster(self, _request: Any, _: Context) -> Any:
+    def inspect_cluster(self, _request: Any, _context: Context) -> Any:
         return admin.ClusterInfo(
             id=self._cluster_id,
             deployment_id=self._cluster_id,
@@ -51,7 +51,7 @@ class DeprecatedServicer:
             setattr(self, method.attribute, self._refuse)
         self._name = name
 
-    def _refuse(self, _request: Any, _: Context) -> Any:
+    def _refuse(self, _request: Any, _context: Context) -> Any:
         raise unknown(f"{self._name} server is deprecated")
 
 
@@ -61,5 +61,5 @@ class LicenseServicer(DeprecatedServicer):
         # The one call that 2.12 still answers.
         self.list_user_clusters = self._no_clusters
 
-    def _no_clusters(self, _request: Any, _: Context) -> Any:
+    def _no_clusters(self, _request: Any, _context: Context) -> Any:
         return license_api.ListUserClustersResponse()

@@ -43,8 +43,8 @@ class FileServicer:
         self._pfs.files.modify(commit_ref(commit), changes, lambda: confirm(context))
         return Empty()
 
-    def get_file(self, request: Any, _: Context) -> Iterator[Any]:
-        _, snapshot, path = self._open(request.file)
+    def get_file(self, request: Any, _context: Context) -> Iterator[Any]:
+        _commit, snapshot, path = self._open(request.file)
         if request.offset < 0:
             raise unknown(f"offset {request.offset} is negative (the real pachd does not survive this)")
         found = list(islice(_in_range(snapshot.glob(path), request.path_range), 2))
@@ -56,23 +56,23 @@ class FileServicer:
             raise unknown("matched multiple files. Use GetFileTAR instead")
         yield from map(_bytes_value, _frames(self._pfs.files.read(found[0].chunks, request.offset)))
 
-    def get_file_tar(self, request: Any, _: Context) -> Iterator[Any]:
+    def get_file_tar(self, request: Any, _context: Context) -> Iterator[Any]:
         yield from map(_bytes_value, _frames(self._tar(request.file, request.path_range)))
 
-    def inspect_file(self, request: Any, _: Context) -> Any:
-        commit, snapshot, _ = self._open(request.file)
+    def inspect_file(self, request: Any, _context: Context) -> Any:
+        commit, snapshot, _path = self._open(request.file)
         path = clean_read_path(request.file.path)
         info = snapshot.inspect(path)
         if info is None:
             raise _no_file(request.file)
         return FileInfoWriter(commit).message(info)
 
-    def list_file(self, request: Any, _: Context) -> Iterator[Any]:
-        commit, snapshot, _ = self._open(request.file)
+    def list_file(self, request: Any, _context: Context) -> Iterator[Any]:
+        commit, snapshot, _path = self._open(request.file)
         yield from _page(commit, snapshot.children(clean_read_path(request.file.path)), request)
 
-    def walk_file(self, request: Any, _: Context) -> Iterator[Any]:
-        commit, snapshot, _ = self._open(request.file)
+    def walk_file(self, request: Any, _context: Context) -> Iterator[Any]:
+        commit, snapshot, _path = self._open(request.file)
         path = clean_read_path(request.file.path)
         infos = _page(commit, snapshot.walk(path), request)
         first = next(infos, None)
@@ -83,15 +83,15 @@ class FileServicer:
         yield first
         yield from infos
 
-    def glob_file(self, request: Any, _: Context) -> Iterator[Any]:
+    def glob_file(self, request: Any, _context: Context) -> Iterator[Any]:
         commit, snapshot = self._pfs.files.snapshot(commit_ref(request.commit))
         yield from map(
             FileInfoWriter(commit).message, _in_range(snapshot.glob(request.pattern), request.path_range)
         )
 
-    def diff_file(self, request: Any, _: Context) -> Iterator[Any]:
+    def diff_file(self, request: Any, _context: Context) -> Iterator[Any]:
         """Without an old file: against the same path in the parent commit. pachd ignores `shallow`."""
-        new_commit, _, _ = self._open(request.new_file)
+        new_commit, _snapshot, _path = self._open(request.new_file)
         new_path = clean_read_path(request.new_file.path)
         old_commit, old_path = self._compared_with(request, new_commit, new_path)
         pairs = diff(
@@ -109,7 +109,7 @@ class FileServicer:
 
     def _compared_with(self, request: Any, new: Commit, path: str) -> tuple[Commit | None, str]:
         if request.old_file and request.old_file.commit:
-            old, _, _ = self._open(request.old_file)
+            old, _snapshot, _path = self._open(request.old_file)
             return old, clean_read_path(request.old_file.path)
         parent = self._pfs.lookup.commit_by_seq(new.parent) if new.parent else None
         return parent, path
@@ -123,7 +123,7 @@ class FileServicer:
 
     def _tar(self, file: Any, path_range: Any) -> Iterator[bytes]:
         """The matches and, of directories, all below; names as pachd gives them, no owner, mode or time."""
-        _, snapshot, path = self._open(file)
+        _commit, snapshot, path = self._open(file)
         found = False
         done: set[str] = set()
         for match in _in_range(snapshot.glob(path), path_range):

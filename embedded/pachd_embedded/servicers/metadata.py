@@ -28,7 +28,7 @@ class MetadataServicer:
     def __init__(self, service: Metadata) -> None:
         self._metadata = service
 
-    def edit_metadata(self, request: Any, _: Context) -> Any:
+    def edit_metadata(self, request: Any, _context: Context) -> Any:
         edits = [_edit(number, edit) for number, edit in enumerate(request.edits)]
         self._metadata.apply(edits)
         return metadata.EditMetadataResponse()

@@ -49,34 +49,34 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
 
     # Projects
 
-    def create_project(self, request: Any, _: Context) -> Any:
+    def create_project(self, request: Any, _context: Context) -> Any:
         self._pfs.projects.create(_name(request.project), request.description, request.update)
         return Empty()
 
-    def inspect_project(self, request: Any, _: Context) -> Any:
+    def inspect_project(self, request: Any, _context: Context) -> Any:
         return project_info(self._pfs.projects.inspect(_name(request.project)))
 
-    def inspect_project_v2(self, request: Any, _: Context) -> Any:
+    def inspect_project_v2(self, request: Any, _context: Context) -> Any:
         project = self._pfs.projects.inspect(_name(request.project))
         return pfs.InspectProjectV2Response(info=project_info(project), defaults_json=project.defaults)
 
-    def list_project(self, _request: Any, _: Context) -> Iterator[Any]:
+    def list_project(self, _request: Any, _context: Context) -> Iterator[Any]:
         yield from map(project_info, self._lookup.projects())
 
-    def delete_project(self, request: Any, _: Context) -> Any:
+    def delete_project(self, request: Any, _context: Context) -> Any:
         self._pfs.projects.delete(_name(request.project), request.force)
         return Empty()
 
     # Repos
 
-    def create_repo(self, request: Any, _: Context) -> Any:
+    def create_repo(self, request: Any, _context: Context) -> Any:
         self._pfs.repos.create(repo_key(request.repo), request.description, request.update)
         return Empty()
 
-    def inspect_repo(self, request: Any, _: Context) -> Any:
+    def inspect_repo(self, request: Any, _context: Context) -> Any:
         return self._repo_info(self._lookup.get_repo(repo_key(request.repo)))
 
-    def list_repo(self, request: Any, _: Context) -> Iterator[Any]:
+    def list_repo(self, request: Any, _context: Context) -> Iterator[Any]:
         repos = self._lookup.repos(request.type, [project.name for project in request.projects])
         repos = [repo for repo in repos if _may_see(repo)]
         page = request.page
@@ -85,16 +85,16 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
             repos = repos[start : start + page.page_size]
         yield from map(self._repo_info, repos)
 
-    def delete_repo(self, request: Any, _: Context) -> Any:
+    def delete_repo(self, request: Any, _context: Context) -> Any:
         deleted = self._pfs.repos.delete(repo_key(request.repo), request.force)
         return pfs.DeleteRepoResponse(deleted=deleted)
 
-    def delete_repos(self, request: Any, _: Context) -> Any:
+    def delete_repos(self, request: Any, _context: Context) -> Any:
         projects = [project.name for project in request.projects]
         deleted = self._pfs.repos.delete_all(projects, request.all, request.force)
         return pfs.DeleteReposResponse(repos=[repo_message(key) for key in deleted])
 
-    def repos_summary(self, request: Any, _: Context) -> Any:
+    def repos_summary(self, request: Any, _context: Context) -> Any:
         summaries = []
         for picker in request.projects:
             self._lookup.get_project(picker.name)
@@ -108,28 +108,28 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
 
     # Branches
 
-    def create_branch(self, request: Any, _: Context) -> Any:
+    def create_branch(self, request: Any, _context: Context) -> Any:
         head = optional_ref(request.head)
         provenance = [branch_key(branch) for branch in request.provenance]
         trigger = trigger_of(request.trigger)
         self._pfs.branches.create(branch_key(request.branch), head, provenance, trigger)
         return Empty()
 
-    def inspect_branch(self, request: Any, _: Context) -> Any:
+    def inspect_branch(self, request: Any, _context: Context) -> Any:
         return self._branch_info(self._lookup.get_branch(branch_key(request.branch)))
 
-    def list_branch(self, request: Any, _: Context) -> Iterator[Any]:
+    def list_branch(self, request: Any, _context: Context) -> Iterator[Any]:
         branches = self._lookup.branches(self._lookup.get_repo(repo_key(request.repo)))
         yield from map(self._branch_info, reversed(branches) if request.reverse else branches)
 
-    def delete_branch(self, request: Any, _: Context) -> Any:
+    def delete_branch(self, request: Any, _context: Context) -> Any:
         self._pfs.branches.delete(branch_key(request.branch), request.force)
         return Empty()
 
-    def walk_branch_provenance(self, request: Any, _: Context) -> Iterator[Any]:
+    def walk_branch_provenance(self, request: Any, _context: Context) -> Iterator[Any]:
         yield from self._walk_branches(request, self._lookup.direct_provenance)
 
-    def walk_branch_subvenance(self, request: Any, _: Context) -> Iterator[Any]:
+    def walk_branch_subvenance(self, request: Any, _context: Context) -> Iterator[Any]:
         yield from self._walk_branches(request, self._lookup.direct_subvenance)
 
     def _walk_branches(self, request: Any, step: Callable[[int], list[int]]) -> Iterator[Any]:
@@ -142,7 +142,7 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
 
     # Commits
 
-    def start_commit(self, request: Any, _: Context) -> Any:
+    def start_commit(self, request: Any, _context: Context) -> Any:
         branch = request.branch
         key = BranchKey(repo_key(branch.repo), branch.name) if branch else BranchKey(RepoKey("", ""), "")
         if not branch and request.parent:
@@ -150,12 +150,12 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
         commit = self._pfs.commits.start(key, optional_ref(request.parent), request.description)
         return pfs.Commit(repo=repo_message(commit.repo), id=commit.id, branch=branch_message(key))
 
-    def finish_commit(self, request: Any, _: Context) -> Any:
+    def finish_commit(self, request: Any, _context: Context) -> Any:
         ref = commit_ref(request.commit)
         self._pfs.commits.finish(ref, request.description, request.error, request.force)
         return Empty()
 
-    def clear_commit(self, request: Any, _: Context) -> Any:
+    def clear_commit(self, request: Any, _context: Context) -> Any:
         self._pfs.commits.clear(commit_ref(request.commit))
         return Empty()
 
@@ -164,7 +164,7 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
             self._waited(commit_ref(request.commit), request.wait, context), details=True
         )
 
-    def list_commit(self, request: Any, _: Context) -> Iterator[Any]:
+    def list_commit(self, request: Any, _context: Context) -> Iterator[Any]:
         frm, to = optional_ref(request.from_), optional_ref(request.to)
         key = repo_key(request.repo)
         for ref in (frm, to):
@@ -181,18 +181,18 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
             if not request.origin_kind or commit.origin == request.origin_kind:
                 yield self._commit_info(self._waited(CommitRef(key, commit.id), request.state, context))
 
-    def squash_commit(self, request: Any, _: Context) -> Any:
+    def squash_commit(self, request: Any, _context: Context) -> Any:
         self._pfs.sets.squash(commit_ref(request.commit), request.recursive)
         return pfs.SquashCommitResponse()
 
-    def drop_commit(self, request: Any, _: Context) -> Any:
+    def drop_commit(self, request: Any, _context: Context) -> Any:
         self._pfs.sets.drop(commit_ref(request.commit), request.recursive)
         return pfs.DropCommitResponse()
 
-    def walk_commit_provenance(self, request: Any, _: Context) -> Iterator[Any]:
+    def walk_commit_provenance(self, request: Any, _context: Context) -> Iterator[Any]:
         yield from self._walk_commits(request, self._lookup.commit_provenance)
 
-    def walk_commit_subvenance(self, request: Any, _: Context) -> Iterator[Any]:
+    def walk_commit_subvenance(self, request: Any, _context: Context) -> Iterator[Any]:
         yield from self._walk_commits(request, self._lookup.commit_subvenance)
 
     def _walk_commits(self, request: Any, step: Callable[[int], list[Commit]]) -> Iterator[Any]:
@@ -216,7 +216,7 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
                 commit = self._waited(CommitRef(commit.repo, commit.id), state, context)
             yield self._commit_info(commit)
 
-    def list_commit_set(self, request: Any, _: Context) -> Iterator[Any]:
+    def list_commit_set(self, request: Any, _context: Context) -> Iterator[Any]:
         project = request.project.name if request.project else ""
         for commit_id in self._pfs.sets.set_ids():
             commits = self._pfs.sets.in_set(commit_id)
@@ -224,11 +224,11 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
                 infos = [self._commit_info(c) for c in self._pfs.sets.set_and_provenance(commit_id)]
                 yield pfs.CommitSetInfo(commit_set=pfs.CommitSet(id=commit_id), commits=infos)
 
-    def squash_commit_set(self, request: Any, _: Context) -> Any:
+    def squash_commit_set(self, request: Any, _context: Context) -> Any:
         self._pfs.sets.squash_set(request.commit_set.id)
         return Empty()
 
-    def drop_commit_set(self, request: Any, _: Context) -> Any:
+    def drop_commit_set(self, request: Any, _context: Context) -> Any:
         self._pfs.sets.drop_set(request.commit_set.id)
         return Empty()
 

@@ -25,7 +25,7 @@ DATUM_BATCH = 100
 
 
 class DatumMethods(PpsMethods):
-    def list_datum(self, request: Any, _: Context) -> Iterator[Any]:
+    def list_datum(self, request: Any, _context: Context) -> Iterator[Any]:
         """Those of a job, or with an input instead those that it would make now; by datum id."""
         if request.job and is_set(request.input):
             raise unknown("cannot specify both job and input")
@@ -47,7 +47,7 @@ class DatumMethods(PpsMethods):
                 if sent == request.number:
                     return
 
-    def create_datum(self, requests: Iterator[Any], _: Context) -> Iterator[Any]:
+    def create_datum(self, requests: Iterator[Any], _context: Context) -> Iterator[Any]:
         """The datums that an input would make now, a batch for each request."""
         first = next(requests, None)
         if first is None or not is_set(first.start):
@@ -96,7 +96,7 @@ class DatumMethods(PpsMethods):
         except PachError as error:
             raise unknown(error.text) from None  # as pachd: also for what is not found
 
-    def inspect_datum(self, request: Any, _: Context) -> Any:
+    def inspect_datum(self, request: Any, _context: Context) -> Any:
         if not request.datum or not request.datum.id:
             raise unknown("must specify a datum")
         job = self._job(request.datum.job)
@@ -109,7 +109,7 @@ class DatumMethods(PpsMethods):
         key = self._records.pipeline_of(job).key
         return datum_info(key, job, request.datum.id, DatumResult.of(value))
 
-    def restart_datum(self, request: Any, _: Context) -> Any:
+    def restart_datum(self, request: Any, _context: Context) -> Any:
         """End the code of the running datums that have all files of the filter; each uses up one try."""
         job = self._job(request.job)
         if not self._pps.running.cancel(job.seq, request.data_filters):
@@ -162,10 +162,10 @@ class DatumMethods(PpsMethods):
         data = [pps.InputFile(path=file.path, hash=bytes.fromhex(file.hash)) for file in inputs]
         return log_message(pipeline, job, row, data)
 
-    def query_loki(self, _request: Any, _: Context) -> Iterator[Any]:
+    def query_loki(self, _request: Any, _context: Context) -> Iterator[Any]:
         raise unimplemented("the embedded pachd has no Loki; ask for the logs of a pipeline or a job")
 
-    def get_kube_events(self, _request: Any, _: Context) -> Iterator[Any]:
+    def get_kube_events(self, _request: Any, _context: Context) -> Iterator[Any]:
         raise unimplemented("the embedded pachd runs on no Kubernetes, which would have events")
 
 

@@ -23,7 +23,7 @@ class JobMethods(PpsMethods):
             job = self._pps.jobs.wait(job, lambda: not context.is_active())
         return self._job_info(job, request.details)
 
-    def list_job(self, request: Any, _: Context) -> Iterator[Any]:
+    def list_job(self, request: Any, _context: Context) -> Iterator[Any]:
         """Newest first. `history` is how many versions before the pipeline's current one are shown."""
         refuse_jq(request)
         if request.pipeline and request.pipeline.name:
@@ -62,7 +62,7 @@ class JobMethods(PpsMethods):
                 job = self._pps.jobs.wait(job, lambda: not context.is_active())
             yield self._job_info(job, request.details)
 
-    def list_job_set(self, request: Any, _: Context) -> Iterator[Any]:
+    def list_job_set(self, request: Any, _context: Context) -> Iterator[Any]:
         """Sets in the order of their newest job; in reverse of their oldest, the oldest first."""
         refuse_jq(request)
         if request.number < 0:
@@ -89,23 +89,23 @@ class JobMethods(PpsMethods):
             if found is not None and (not projects or found.key.project in projects):
                 yield job_info(self._pps.pfs, found, job, details)
 
-    def stop_job(self, request: Any, _: Context) -> Any:
+    def stop_job(self, request: Any, _context: Context) -> Any:
         if not request.job:
             raise unknown("Job must be specified")
         self._pps.jobs.kill(self._job(request.job), request.reason)
         return Empty()
 
-    def delete_job(self, request: Any, _: Context) -> Any:
+    def delete_job(self, request: Any, _context: Context) -> Any:
         if not request.job:
             raise unknown("job cannot be nil")
         self._pps.jobs.delete(self._job(request.job))
         return Empty()
 
-    def update_job_state(self, _request: Any, _: Context) -> Any:
+    def update_job_state(self, _request: Any, _context: Context) -> Any:
         """What pachd's own workers tell it by."""
         raise unimplemented("the embedded pachd alone sets the states of its jobs; use StopJob to end one")
 
-    def list_task(self, _request: Any, _: Context) -> Iterator[Any]:
+    def list_task(self, _request: Any, _context: Context) -> Iterator[Any]:
         """Jobs are not handed to workers as tasks of a queue, so there are none."""
         return iter(())
 

@@ -22,7 +22,7 @@ _FAILED = (PipelineState.FAILURE, PipelineState.CRASHING)
 
 
 class PipelineMethods(PpsMethods):
-    def create_pipeline_v2(self, request: Any, _: Context) -> Any:
+    def create_pipeline_v2(self, request: Any, _context: Context) -> Any:
         answer = self._pps.pipelines.create(
             request.create_pipeline_request_json,
             dry_run=request.dry_run,
@@ -31,7 +31,7 @@ class PipelineMethods(PpsMethods):
         )
         return pps.CreatePipelineV2Response(effective_create_pipeline_request_json=answer)
 
-    def create_pipeline(self, request: Any, _: Context) -> Any:
+    def create_pipeline(self, request: Any, _context: Context) -> Any:
         """The older call; what it stores as the user's spec is the message in proto JSON."""
         update, reprocess = request.update, request.reprocess
         request.update = request.reprocess = False
@@ -40,11 +40,11 @@ class PipelineMethods(PpsMethods):
         )
         return Empty()
 
-    def rerun_pipeline(self, request: Any, _: Context) -> Any:
+    def rerun_pipeline(self, request: Any, _context: Context) -> Any:
         self._pps.pipelines.rerun(pipeline_key(request.pipeline), request.reprocess)
         return Empty()
 
-    def inspect_pipeline(self, request: Any, _: Context) -> Any:
+    def inspect_pipeline(self, request: Any, _context: Context) -> Any:
         """The newest version; `name^` is the one before it."""
         key, back = pipeline_key(request.pipeline), 0
         if "^" in key.name:
@@ -57,7 +57,7 @@ class PipelineMethods(PpsMethods):
             )
         return self._pipeline_info(self._records.versions(key)[back], request.details)
 
-    def list_pipeline(self, request: Any, _: Context) -> Iterator[Any]:
+    def list_pipeline(self, request: Any, _context: Context) -> Iterator[Any]:
         refuse_jq(request)
         found = self._listed(request)
         page = request.page
@@ -81,7 +81,7 @@ class PipelineMethods(PpsMethods):
             else:
                 yield from versions if request.history < 0 else versions[: request.history + 1]
 
-    def delete_pipeline(self, request: Any, _: Context) -> Any:
+    def delete_pipeline(self, request: Any, _context: Context) -> Any:
         if request.all:
             self._pps.pipelines.delete_all([], True, request.force, request.keep_repo)
         else:
@@ -93,33 +93,33 @@ class PipelineMethods(PpsMethods):
             )
         return Empty()
 
-    def delete_pipelines(self, request: Any, _: Context) -> Any:
+    def delete_pipelines(self, request: Any, _context: Context) -> Any:
         projects = [project.name for project in request.projects]
         keys = self._pps.pipelines.delete_all(projects, request.all, request.force, request.keep_repo)
         return pps.DeletePipelinesResponse(pipelines=[pipeline_message(key) for key in keys])
 
-    def delete_all(self, _request: Any, _: Context) -> Any:
+    def delete_all(self, _request: Any, _context: Context) -> Any:
         """All pipelines and secrets; repos of data stay."""
         self._pps.pipelines.delete_all([], True, True, False)
         self._pps.secrets.delete_all()
         return Empty()
 
-    def start_pipeline(self, request: Any, _: Context) -> Any:
+    def start_pipeline(self, request: Any, _context: Context) -> Any:
         self._pps.pipelines.start(pipeline_key(request.pipeline))
         return Empty()
 
-    def stop_pipeline(self, request: Any, _: Context) -> Any:
+    def stop_pipeline(self, request: Any, _context: Context) -> Any:
         self._pps.pipelines.stop(pipeline_key(request.pipeline), request.must_exist)
         return Empty()
 
-    def run_pipeline(self, _request: Any, _: Context) -> Any:
+    def run_pipeline(self, _request: Any, _context: Context) -> Any:
         raise unknown("unimplemented")  # as pachd 2.12 has it
 
-    def run_cron(self, request: Any, _: Context) -> Any:
+    def run_cron(self, request: Any, _context: Context) -> Any:
         self._pps.crons.run(self._records.get_pipeline(pipeline_key(request.pipeline)))
         return Empty()
 
-    def pipelines_summary(self, request: Any, _: Context) -> Any:
+    def pipelines_summary(self, request: Any, _context: Context) -> Any:
         """How many pipelines of each project are in which state; projects without pipelines are left out."""
         wanted = [picker.name for picker in request.projects]
         summaries: dict[str, Any] = {}
@@ -151,16 +151,16 @@ class PipelineMethods(PpsMethods):
 
     # Refused
 
-    def render_template(self, _request: Any, _: Context) -> Any:
+    def render_template(self, _request: Any, _context: Context) -> Any:
         raise unimplemented("the embedded pachd renders no jsonnet templates; render the spec where you are")
 
-    def run_load_test(self, _request: Any, _: Context) -> Any:
+    def run_load_test(self, _request: Any, _context: Context) -> Any:
         raise unimplemented("the embedded pachd runs no load tests")
 
     def run_load_test_default(self, request: Any, context: Context) -> Any:
         return self.run_load_test(request, context)
 
-    def check_status(self, _request: Any, _: Context) -> Iterator[Any]:
+    def check_status(self, _request: Any, _context: Context) -> Iterator[Any]:
         raise unimplemented("the embedded pachd watches no maximum_expected_uptime; list pipelines instead")
 
 

@@ -16,21 +16,21 @@ from .pps_messages import pipeline_message
 
 
 class SettingMethods(PpsMethods):
-    def get_cluster_defaults(self, _request: Any, _: Context) -> Any:
+    def get_cluster_defaults(self, _request: Any, _context: Context) -> Any:
         return pps.GetClusterDefaultsResponse(cluster_defaults_json=self._pps.defaults.cluster())
 
-    def set_cluster_defaults(self, request: Any, _: Context) -> Any:
+    def set_cluster_defaults(self, request: Any, _context: Context) -> Any:
         affected = self._pps.regeneration.set_cluster(
             request.cluster_defaults_json, request.regenerate, request.reprocess, request.dry_run
         )
         return pps.SetClusterDefaultsResponse(affected_pipelines=[pipeline_message(key) for key in affected])
 
-    def get_project_defaults(self, request: Any, _: Context) -> Any:
+    def get_project_defaults(self, request: Any, _context: Context) -> Any:
         name = project_name(request.project)
         self._pps.pfs.projects.inspect(name)
         return pps.GetProjectDefaultsResponse(project_defaults_json=self._pps.defaults.project(name))
 
-    def set_project_defaults(self, request: Any, _: Context) -> Any:
+    def set_project_defaults(self, request: Any, _context: Context) -> Any:
         affected = self._pps.regeneration.set_project(
             project_name(request.project),
             request.project_defaults_json,
@@ -42,17 +42,17 @@ class SettingMethods(PpsMethods):
 
     # Secrets: values go in, and never out but to user code.
 
-    def create_secret(self, request: Any, _: Context) -> Any:
+    def create_secret(self, request: Any, _context: Context) -> Any:
         self._pps.secrets.create(request.file)
         return Empty()
 
-    def inspect_secret(self, request: Any, _: Context) -> Any:
+    def inspect_secret(self, request: Any, _context: Context) -> Any:
         return _secret_info(self._pps.secrets.inspect(request.secret.name))
 
-    def list_secret(self, _request: Any, _: Context) -> Any:
+    def list_secret(self, _request: Any, _context: Context) -> Any:
         return pps.SecretInfos(secret_info=[_secret_info(found) for found in self._pps.secrets.infos()])
 
-    def delete_secret(self, request: Any, _: Context) -> Any:
+    def delete_secret(self, request: Any, _context: Context) -> Any:
         self._pps.secrets.delete(request.secret.name)
         return Empty()
 

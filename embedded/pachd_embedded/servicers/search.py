@@ -31,18 +31,18 @@ class SearchServicer:
         assert commit is not None, "the start is a commit, or an error was raised"
         yield pfs.FindCommitsResponse(last_searched_commit=commit_message(commit), commits_searched=searched)
 
-    def forget_commit(self, request: Any, _: Context) -> Any:
+    def forget_commit(self, request: Any, _context: Context) -> Any:
         self._pfs.commits.forget(picked_commit(request.commit))
         return pfs.ForgetCommitResponse()
 
-    def delete_all(self, _request: Any, _: Context) -> Any:
+    def delete_all(self, _request: Any, _context: Context) -> Any:
         self._pfs.delete_all()
         return Empty()
 
-    def check_storage(self, request: Any, _: Context) -> Any:
+    def check_storage(self, request: Any, _context: Context) -> Any:
         count = self._pfs.chunks.check(request.chunk_begin, request.chunk_end, request.read_chunk_data)
         return pfs.CheckStorageResponse(chunk_object_count=count)
 
-    def list_task(self, _request: Any, _: Context) -> Iterator[Any]:
+    def list_task(self, _request: Any, _context: Context) -> Iterator[Any]:
         """Tasks of the storage that wait for a worker: here each is done within its call."""
         return iter(())

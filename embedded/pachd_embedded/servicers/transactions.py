@@ -77,23 +77,23 @@ class TransactionServicer:
     def batch_transaction(self, request: Any, context: Context) -> Any:
         return self._transactions.batch(request.requests, self._runner.within(context))
 
-    def start_transaction(self, _request: Any, _: Context) -> Any:
+    def start_transaction(self, _request: Any, _context: Context) -> Any:
         return transaction.Transaction(id=self._transactions.start())
 
-    def inspect_transaction(self, request: Any, _: Context) -> Any:
+    def inspect_transaction(self, request: Any, _context: Context) -> Any:
         return self._transactions.inspect(request.transaction.id)
 
-    def list_transaction(self, _request: Any, _: Context) -> Any:
+    def list_transaction(self, _request: Any, _context: Context) -> Any:
         return transaction.TransactionInfos(transaction_info=self._transactions.open())
 
-    def delete_transaction(self, request: Any, _: Context) -> Any:
+    def delete_transaction(self, request: Any, _context: Context) -> Any:
         self._transactions.delete(request.transaction.id)
         return Empty()
 
     def finish_transaction(self, request: Any, context: Context) -> Any:
         return self._transactions.finish(request.transaction.id, self._runner.within(context))
 
-    def delete_all(self, _request: Any, _: Context) -> Any:
+    def delete_all(self, _request: Any, _context: Context) -> Any:
         self._transactions.delete_all()
         return Empty()
 

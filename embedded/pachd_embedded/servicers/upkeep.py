@@ -18,7 +18,7 @@ class UpkeepServicer:
     def __init__(self, service: Pfs) -> None:
         self._pfs = service
 
-    def fsck(self, request: Any, _: Context) -> Iterator[Any]:
+    def fsck(self, request: Any, _context: Context) -> Iterator[Any]:
         """Streams nothing when all is well."""
         for finding in self._pfs.fsck.check(request.fix):
             yield (
@@ -32,7 +32,7 @@ class UpkeepServicer:
             stale = self._pfs.fsck.all_zombies()
         yield from (pfs.FsckResponse(error=text) for text in stale)
 
-    def egress(self, request: Any, _: Context) -> Any:
+    def egress(self, request: Any, _context: Context) -> Any:
         kind, target = betterproto.which_one_of(request, "target")
         commit = self._pfs.lookup.get_commit(commit_ref(request.commit))
         if kind == "sql_database":

@@ -65,7 +65,7 @@ class ChunkStore:
         small = [bytes(row["id"]) for row in self._db.rows("SELECT id FROM chunk")]
         found = [
             digest
-            for digest in (*small, *(digest for digest, _ in self.large()))
+            for digest in (*small, *(digest for digest, _path in self.large()))
             if begin <= digest and (not end or digest < end)
         ]
         for digest in found if read else []:

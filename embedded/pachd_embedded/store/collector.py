@@ -132,8 +132,8 @@ class Storage:
             children, entries = parse_node(row["data"])
             queue += children
             if has_chunks:
-                for _, value in entries:
-                    used.chunks.update(bytes.fromhex(name) for name, _ in self._chunks_of(value))
+                for _key, value in entries:
+                    used.chunks.update(bytes.fromhex(name) for name, _size in self._chunks_of(value))
 
     def _delete_files(self, used: set[bytes]) -> tuple[int, int]:
         """How many files, and how many bytes they had."""

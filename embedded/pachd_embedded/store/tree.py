@@ -177,8 +177,8 @@ class TreeStore:
             self._store(
                 part[0][0],
                 len(part),
-                sum(self._weigh(value) for _, value in part),
-                {"k": [key for key, _ in part], "v": [value for _, value in part]},
+                sum(self._weigh(value) for _key, value in part),
+                {"k": [key for key, _value in part], "v": [value for _key, value in part]},
             )
             for part in _split(entries)
         ]

@@ -112,7 +112,7 @@ def _finished(pachd: Any, info: pfs.BranchInfo) -> pfs.Commit | None:
 
 def _write_files(pachd: Any, commit: pfs.Commit, folder: Path) -> None:
     top = pfs.File(commit=commit, path=ROOT)
-    if not any(True for _ in pachd.pfs.list_file(file=top)):
+    if not any(True for _file in pachd.pfs.list_file(file=top)):
         return
     frames = (frame.value for frame in pachd.pfs.get_file_tar(file=top))
     with tarfile.open(fileobj=io.BufferedReader(_Frames(frames)), mode="r|") as archive:

@@ -30,10 +30,10 @@ class _Channel:
     def __init__(self, core: Core) -> None:
         self._functions = served(((pfs, PfsServicer(core.pfs)), (pps, PpsServicer(core.pps))))
 
-    def unary_unary(self, path: str, **_: Any) -> Callable[[Any], Any]:
+    def unary_unary(self, path: str, **_options: Any) -> Callable[[Any], Any]:
         return lambda request: self._functions[path](_received(request), _Context())
 
-    def stream_unary(self, path: str, **_: Any) -> Callable[[Any], Any]:
+    def stream_unary(self, path: str, **_options: Any) -> Callable[[Any], Any]:
         return lambda requests: self._functions[path](map(_received, requests), _Context())
 
     unary_stream = unary_unary

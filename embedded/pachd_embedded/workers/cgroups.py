@@ -142,8 +142,8 @@ def _mounts(root: Path) -> dict[str, tuple[Path, str]]:
     """Where "cgroup2" and each controller of version 1 is mounted, and which part of its tree that shows."""
     found = {}
     for line in _lines(root / "proc/self/mountinfo"):
-        before, _, after = line.partition(" - ")
-        fields, (kind, _, options) = before.split(), after.split()
+        before, _dash, after = line.partition(" - ")
+        fields, (kind, _source, options) = before.split(), after.split()
         place = (root / fields[4].lstrip("/"), fields[3])
         if kind == "cgroup2":
             found["cgroup2"] = place
@@ -156,7 +156,7 @@ def _own_groups(root: Path) -> dict[str, str]:
     """The group of this process by controller of version 1; that of version 2 has the name ""."""
     groups = {}
     for line in _lines(root / "proc/self/cgroup"):
-        _, names, path = line.split(":", 2)
+        _number, names, path = line.split(":", 2)
         groups.update(dict.fromkeys(names.split(","), path))
     return groups
 

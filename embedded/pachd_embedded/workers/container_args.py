@@ -71,7 +71,7 @@ def _fits_a_line(name: str, value: str) -> bool:
 def _volumes(task: DatumTask) -> list[str]:
     pfs = task.scratch / "pfs"
     seen = [(f"/pfs/{entry.name}", entry) for entry in sorted(pfs.iterdir()) if entry.name != "out"]
-    for path, _ in (*seen, *task.mounts):
+    for path, _source in (*seen, *task.mounts):
         if ":" in path:
             raise BadTaskError(f"{path}: containers cannot be given a path with ':' in it")
     return [*(f"--volume={source}:{path}:ro" for path, source in (*seen, *task.mounts)), "--volume=/pfs/out"]

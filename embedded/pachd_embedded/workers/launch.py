@@ -143,7 +143,7 @@ class _Follower:
 
     def step(self, seconds: float) -> None:
         """Handles what there is to read, waiting at most `seconds` for something."""
-        for fd, _ in self._poll.poll(seconds * 1000):
+        for fd, _event in self._poll.poll(seconds * 1000):
             data = os.read(fd, _READ_BYTES)
             if fd == self._status_fd:
                 self._note(data)

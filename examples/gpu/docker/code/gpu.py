@@ -36,7 +36,7 @@ def tensorflow_devices():
 def tensorflow_name(device):
     """The model's name out of "device: 0, name: Tesla V100, pci bus id: ..., compute capability: 7.0"."""
     for part in device.physical_device_desc.split(","):
-        key, _, value = part.strip().partition(": ")
+        key, _colon, value = part.strip().partition(": ")
         if key == "name":
             return value
     return "GPU"
