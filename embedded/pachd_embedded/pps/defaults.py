@@ -46,7 +46,7 @@ class Defaults:
         try:
             spec = json.loads(user_json)
             name = spec["pipeline"]["project"]["name"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return DEFAULT_PROJECT
         if not isinstance(name, str):
             raise invalid_argument("pipeline.project.name must be a string")

@@ -128,11 +128,12 @@ def _merged_request(layers: list[dict[str, Any]]) -> tuple[dict[str, Any], Any]:
     for layer in layers:
         merged = _merge_patch(merged, layer)
     effective = merged.get("createPipelineRequest", {})
-    text = gojson.dump(effective)
-    try:
-        request = protojson.parse(pps.CreatePipelineRequest, text)
-    except ProtoJsonError as error:
-        raise _no_spec(f"could not unmarshal effective spec {text}: {error}") from None
+    # The canonical text, which is kept, has numbers as doubles: one of 64 bits may no longer fit into them.
+    for text in (gojson.dump_canonical(effective), gojson.dump(effective)):
+        try:
+            request = protojson.parse(pps.CreatePipelineRequest, text)
+        except ProtoJsonError as error:
+            raise _no_spec(f"could not unmarshal effective spec {text}: {error}") from None
     reason = static_error(request)
     if reason:
         raise _no_spec(f"invalid effective spec {gojson.dump_canonical(effective)}: {reason}")

@@ -19,6 +19,9 @@ from ..pfs.model import DEFAULT_PROJECT, BranchKey, Commit, CommitRef, Project, 
 from ..pfs.snapshot import FileInfo
 from ..pfs.triggers import Trigger
 
+# What a time in a message is that its sender did not set.
+UNSET_TIME = datetime.fromtimestamp(0, UTC)
+
 # What each method gets beside its request; untyped, as gRPC brings no types.
 Context: TypeAlias = grpc.ServicerContext
 

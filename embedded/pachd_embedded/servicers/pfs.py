@@ -20,6 +20,7 @@ from ..pfs.service import Pfs
 from .file_sets import FileSetServicer
 from .files import FileServicer
 from .messages import (
+    UNSET_TIME,
     Context,
     auth_info,
     branch_key,
@@ -37,6 +38,7 @@ from .messages import (
     trigger_of,
     when,
 )
+from .pages import at_most, page_of
 from .search import SearchServicer
 from .upkeep import UpkeepServicer
 
@@ -79,11 +81,7 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
     def list_repo(self, request: Any, _context: Context) -> Iterator[Any]:
         repos = self._lookup.repos(request.type, [project.name for project in request.projects])
         repos = [repo for repo in repos if _may_see(repo)]
-        page = request.page
-        if page and page.page_size:
-            start = page.page_size * page.page_index
-            repos = repos[start : start + page.page_size]
-        yield from map(self._repo_info, repos)
+        yield from map(self._repo_info, page_of(repos, request.page))
 
     def delete_repo(self, request: Any, _context: Context) -> Any:
         deleted = self._pfs.repos.delete(repo_key(request.repo), request.force)
@@ -135,7 +133,7 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
     def _walk_branches(self, request: Any, step: Callable[[int], list[int]]) -> Iterator[Any]:
         start = [self._lookup.get_branch(picked_branch(picker)).row_id for picker in request.start]
         rows = _walk(start, step, request.max_depth)
-        for row in rows[: request.max_branches or None]:
+        for row in rows[: at_most(request.max_branches)]:
             branch = self._lookup.branch_by_row(row)
             require(repo_resource(branch.key.repo), Permission.REPO_LIST_BRANCH)
             yield self._branch_info(branch)
@@ -171,7 +169,7 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
             if ref is not None and ref.repo != key:
                 raise unknown(f"`from` and `to` commits need to be from repo {key}")
         commits = self._pfs.commits.of_repo(key, to, frm, request.reverse)
-        found = islice(filter(_filter(request), commits), request.number or None)
+        found = islice(filter(_filter(request), commits), at_most(request.number))
         yield from map(self._commit_info, found)
 
     def subscribe_commit(self, request: Any, context: Context) -> Iterator[Any]:
@@ -198,7 +196,7 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
     def _walk_commits(self, request: Any, step: Callable[[int], list[Commit]]) -> Iterator[Any]:
         start = [self._lookup.get_commit(picked_commit(picker)).seq for picker in request.start]
         seqs = _walk(start, lambda seq: [commit.seq for commit in step(seq)], request.max_depth)
-        for seq in seqs[: request.max_commits or None]:
+        for seq in seqs[: at_most(request.max_commits)]:
             commit = self._lookup.commit_by_seq(seq)
             require(repo_resource(commit.repo), Permission.REPO_INSPECT_COMMIT)
             yield self._commit_info(commit)
@@ -304,7 +302,7 @@ class PfsServicer(FileServicer, FileSetServicer, SearchServicer, UpkeepServicer)
 
 def _filter(request: Any) -> Callable[[Commit], bool]:
     """Which commits ListCommit lets through: of an origin, and started before a time (in reverse: after)."""
-    bound = request.started_time if "startedTime" in request.to_dict() else None
+    bound = None if request.started_time == UNSET_TIME else request.started_time
 
     def lets_through(commit: Commit) -> bool:
         if request.origin_kind and commit.origin != request.origin_kind:

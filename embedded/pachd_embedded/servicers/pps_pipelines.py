@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 from betterproto.lib.google.protobuf import Empty
@@ -14,6 +13,7 @@ from ..errors import not_found, unimplemented, unknown
 from ..pps.model import JobState, Pipeline, PipelineState
 from ..pps.spec import spec_of_request
 from .messages import Context
+from .pages import page_of
 from .pps_base import PpsMethods, refuse_jq
 from .pps_messages import pipeline_info, pipeline_key, pipeline_message
 
@@ -59,12 +59,7 @@ class PipelineMethods(PpsMethods):
 
     def list_pipeline(self, request: Any, _context: Context) -> Iterator[Any]:
         refuse_jq(request)
-        found = self._listed(request)
-        page = request.page
-        if page and page.page_size:
-            start = page.page_index * page.page_size
-            found = islice(found, start, start + page.page_size)
-        for pipeline in found:
+        for pipeline in page_of(self._listed(request), request.page):
             yield self._pipeline_info(pipeline, details=True)
 
     def _listed(self, request: Any) -> Iterable[Pipeline]:
