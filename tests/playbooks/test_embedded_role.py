@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from tests.embedded.workers.pretended import DOCKER, Pretended
+
 ROOT = Path(__file__).resolve().parents[2]
 PROCESS = ROOT / "roles/pachyderm_embedded/files/pachd_process.py"
 EMBEDDED = ROOT / "embedded"
@@ -218,3 +220,25 @@ def test_what_it_needs_is_installed_where_asked(tmp_path: Path) -> None:
         assert "changed=0" in play(state, **variables).stdout
     finally:
         Process(state).run("delete", state, 60)
+
+
+def test_user_code_runs_in_containers_where_asked(process: Process, tmp_path: Path) -> None:
+    engine = str(Pretended(tmp_path, "docker", *DOCKER).program)
+    variables = {"pachyderm_embedded_worker": "container", "pachyderm_embedded_container_engine": engine}
+    variables |= {"pachyderm_embedded_container_network": "none"}
+    first = play(process.state, **variables)
+    assert first.returncode == 0, first.stdout
+    words = Path(f"/proc/{process.status()['pid']}/cmdline").read_text().split("\0")
+    asked = {"--worker=container", f"--container-engine={engine}", "--container-network=none"}
+    assert asked <= set(words)
+    assert "changed=0" in play(process.state, **variables).stdout
+    assert "changed=1" in play(process.state).stdout
+    words = Path(f"/proc/{process.status()['pid']}/cmdline").read_text().split("\0")
+    assert not [word for word in words if word.startswith(("--worker", "--container"))]
+
+
+def test_an_engine_that_does_not_work_is_told(process: Process) -> None:
+    variables = {"pachyderm_embedded_worker": "container", "pachyderm_embedded_container_engine": "no-engine"}
+    run = play(process.state, **variables)
+    assert run.returncode != 0
+    assert "no container engine that works here: no-engine: no such program" in " ".join(run.stdout.split())
