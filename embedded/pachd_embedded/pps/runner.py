@@ -141,7 +141,9 @@ class JobRunner:
         """The tree of the job's datums: those of the base that are still there, and the new results."""
         tree = base.datums if base else None
         current = {datum.id for datum in datums}
-        edits: dict[str, Any] = {key: None for key, _row in self._datum_trees.scan(tree) if key not in current}
+        edits: dict[str, Any] = {
+            key: None for key, _row in self._datum_trees.scan(tree) if key not in current
+        }
         edits.update((datum_id, entry["result"]) for datum_id, entry in done.items())
         return self._datum_trees.apply(tree, edits)
 
