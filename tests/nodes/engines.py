@@ -21,7 +21,7 @@ PROGRAMS = ("bash", "cat", "env", "head", "id", "ln", "ls", "mkdir", "mkfifo", "
 IMAGE = "localhost/lab:1"
 USERS = """\
 root:x:0:0::/root:/bin/bash
-lab:x:1000:1000::/home/lab:/bin/bash
+lab:x:1000:1000::/home/user:/bin/bash
 nobody:x:65534:65534::/nonexistent:/bin/bash
 """
 GROUPS = "root:x:0:\nlab:x:1000:\nnogroup:x:65534:\n"

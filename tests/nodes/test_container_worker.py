@@ -36,7 +36,7 @@ CHANGES = (
 def podman() -> Iterator[Podman]:
     with engines.podman() as engine:
         engine.make_image(IMAGE, files={"etc/lab-release": "7\n"})
-        engine.make_image(SETS_ALL, *CHANGES, files={"work/here": "", "home/lab/here": ""})
+        engine.make_image(SETS_ALL, *CHANGES, files={"work/here": "", "home/user/here": ""})
         yield engine
 
 
@@ -135,7 +135,7 @@ def test_words_of_the_cmd_are_kept_apart(run: Run) -> None:
 
 def test_the_images_directory_user_and_variables(run: Run) -> None:
     script = 'echo "$PWD $OF_THE_IMAGE $FROM $HOME"; id -u'
-    assert run(script, image=SETS_ALL) == ("SUCCESS p1 t1", ["/work 1 image /home/lab", "1000"])
+    assert run(script, image=SETS_ALL) == ("SUCCESS p1 t1", ["/work 1 image /home/user", "1000"])
 
 
 def test_what_the_transform_sets_wins(run: Run) -> None:
