@@ -30,14 +30,17 @@ _UNKNOWN_METHOD = re.compile(r"method not found|unknown (method|service)", re.IG
 # What gRPC says of a connection over TLS that does not come about, and what that means for the options.
 _TLS_FAULTS = {
     "CERTIFICATE_VERIFY_FAILED": "its certificate is of no authority in ca_cert (unset: none known to gRPC)",
-    "Hostname Verification Check failed": "its certificate is for another host than that of pachd_address",
+    "Hostname Verification Check failed": "its certificate is for another host than that of pachd_address;"
+    " if that is meant, give the certificate's as server_name",
     "WRONG_VERSION_NUMBER": "it does not speak TLS; use grpc:// in pachd_address",
 }
+# pachd says it of a token whose time is over, as an internal error.
+_EXPIRED = "token expiration is in the past"
 _READS = ("Inspect", "List", "Get", "Glob", "Walk")
 
 
 class Pachd:
-    """An open connection. `admin`, `pfs` and `pps` are the SDK's stubs; their errors are PachdError.
+    """An open connection. `admin`, `auth`, `metadata`, `pfs`, `pps` are the SDK's stubs, with PachdErrors.
 
     Use it as a context manager; entering waits up to `timeout` seconds for pachd to answer.
     """
@@ -47,6 +50,8 @@ class Pachd:
         self._channel = _open_channel(options)
         self.calls = _Calls(self._channel, options)
         self.admin = sdk().admin.ApiStub(self.calls)
+        self.auth = sdk().auth.ApiStub(self.calls)
+        self.metadata = sdk().metadata.ApiStub(self.calls)
         self.pfs = sdk().pfs.ApiStub(self.calls)
         self.pps = sdk().pps.ApiStub(self.calls)
 
@@ -86,7 +91,9 @@ class Pachd:
             except PachdError as error:
                 if error.code not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
                     raise
-                if time.monotonic() + pause >= end:
+                # What is wrong with TLS stays wrong.
+                is_tls = any(fault in error.text for fault in _TLS_FAULTS)
+                if is_tls or time.monotonic() + pause >= end:
                     raise PachydermError(
                         f"cannot reach pachd at {options.address} within {options.timeout:g} s:"
                         f" {_why(error.text, options.tls)}"
@@ -102,6 +109,7 @@ class _Calls:
 
     def __init__(self, channel: Any, options: ConnectionOptions) -> None:
         self._channel = channel
+        self._options = options
         self._address = options.address
         self._metadata = [("authn-token", options.auth_token)] if options.auth_token else []
         self.seconds = options.timeout
@@ -179,16 +187,28 @@ class _Calls:
             message = (
                 f"pachd at {self._address} did not answer {method} in time; raise timeout if it is only slow"
             )
-        elif code == "UNAUTHENTICATED":
-            message = f"pachd at {self._address} wants another auth_token: {text}"
+        elif code in ("UNAUTHENTICATED", "PERMISSION_DENIED") or _EXPIRED in text:
+            message = f"pachd at {self._address}: {self._refusal(code, text)}"
         elif code == "UNIMPLEMENTED" and (not text or _UNKNOWN_METHOD.search(text)):
             message = f"pachd at {self._address} does not know {method}: {text}"
         return PachdError(code, one_line(text), message)
 
+    def _refusal(self, code: str, text: str) -> str:
+        """Why pachd does not let the caller do it, and what to do."""
+        whose = self._options.token_from
+        if code == "PERMISSION_DENIED":
+            # What follows is about pachctl.
+            return f"{text.partition('. Run `pachctl')[0]}; have it granted, or use another's auth_token"
+        if not self._options.auth_token:
+            return "it wants a token, since authentication is active; give auth_token"
+        if _EXPIRED in text:
+            return f"{whose} has expired; get a new one"
+        return f"it does not accept {whose}: {text}"
+
 
 def _open_channel(options: ConnectionOptions) -> Any:
     grpc = sdk().grpc
-    settings: list[tuple[str, int]] = [
+    settings: list[tuple[str, int | str]] = [
         ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
         ("grpc.initial_reconnect_backoff_ms", 100),
@@ -199,6 +219,8 @@ def _open_channel(options: ConnectionOptions) -> Any:
         settings.append(("grpc.enable_http_proxy", 0))
     if not options.tls:
         return grpc.insecure_channel(options.target, options=settings)
+    if options.server_name:
+        settings.append(("grpc.ssl_target_name_override", options.server_name))
     credentials = grpc.ssl_channel_credentials(root_certificates=options.ca_cert)
     return grpc.secure_channel(options.target, credentials, options=settings)
 

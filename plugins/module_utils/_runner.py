@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleFallbackNotFound, AnsibleModule, missing_required_lib
 
 from ._connection import Pachd
 from ._errors import LibraryMissingError, PachydermError
@@ -31,16 +31,38 @@ def run_module(
     `parse` turns options into what is declared, before any connection is made; `work` gets the connection,
     what is declared, and whether this is a check-mode run. `rules` are AnsibleModule's own.
     """
-    module = AnsibleModule(
-        argument_spec={**argument_spec, **CONNECTION_SPEC}, supports_check_mode=True, **rules
-    )
+    unnamed: list[str] = []
+    spec = {**argument_spec, **CONNECTION_SPEC}
+    if spec.get("project", {}).get("default"):
+        spec["project"] = spec["project"] | {"fallback": (_noting("project", unnamed), [])}
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **rules)
 
     def run() -> Outcome:
+        try:
+            options = ConnectionOptions.parse(module.params)
+        except PachydermError:
+            # Its own errors come first; and what it hides from the result must be hidden.
+            parse(module.params)
+            raise
+        if options.auth_token:
+            module.no_log_values.add(options.auth_token)
+        if unnamed and options.project:
+            module.params["project"] = options.project
         declared = parse(module.params)
-        with Pachd(ConnectionOptions.parse(module.params)) as pachd:
+        with Pachd(options) as pachd:
             return work(pachd, declared, module.check_mode)
 
     complete(module, run)
+
+
+def _noting(option: str, unnamed: list[str]) -> Callable[[], Any]:
+    """A fallback that has no value, and notes that a task left the option out."""
+
+    def note() -> Any:
+        unnamed.append(option)
+        raise AnsibleFallbackNotFound
+
+    return note
 
 
 def run_kubernetes_module(

@@ -19,6 +19,8 @@ class Sdk:
 
     grpc: ModuleType
     admin: ModuleType
+    auth: ModuleType
+    metadata: ModuleType
     pfs: ModuleType
     pps: ModuleType
     version: ModuleType
@@ -29,7 +31,7 @@ def sdk() -> Sdk:
     """Imports the SDK on the first call. Raises LibraryMissingError."""
     try:
         import grpc
-        from pachyderm_sdk.api import admin, pfs, pps, version
+        from pachyderm_sdk.api import admin, auth, metadata, pfs, pps, version
     except ImportError as error:
         raise LibraryMissingError("pachyderm-sdk", str(error)) from error
-    return Sdk(grpc=grpc, admin=admin, pfs=pfs, pps=pps, version=version)
+    return Sdk(grpc, admin, auth, metadata, pfs, pps, version)

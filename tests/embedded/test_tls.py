@@ -148,7 +148,7 @@ def test_modules_name_a_certificate_that_they_do_not_trust(
 ) -> None:
     assert ask(f"grpcs://127.0.0.1:{secure.port}", theirs) == (
         f"cannot reach pachd at grpcs://127.0.0.1:{secure.port} within 2 s:"
-        " its certificate is of no authority in ca_cert (not set: of none that gRPC knows)"
+        " its certificate is of no authority in ca_cert (unset: none known to gRPC)"
     )
 
 
@@ -161,7 +161,8 @@ def test_modules_name_a_certificate_for_another_host(
 ) -> None:
     assert ask(f"grpcs://127.0.0.1:{elsewhere.port}", ours) == (
         f"cannot reach pachd at grpcs://127.0.0.1:{elsewhere.port} within 2 s:"
-        " its certificate is for another host than that of pachd_address"
+        " its certificate is for another host than that of pachd_address; if that is meant, give the"
+        " certificate's as server_name"
     )
 
 
@@ -184,16 +185,16 @@ def test_modules_with_tls_name_a_server_without_it(
 def test_modules_with_a_wrong_token_name_it(secure: Server, ours: Authority, ask: Callable[..., str]) -> None:
     line = ask(f"grpcs://127.0.0.1:{secure.port}", ours, token="wrong")
     assert line == (
-        f"pachd at grpcs://127.0.0.1:{secure.port} wants another auth_token: provided auth token is corrupted"
-        " or has expired (try logging in again)"
+        f"pachd at grpcs://127.0.0.1:{secure.port}: it does not accept auth_token: provided auth token is"
+        " corrupted or has expired (try logging in again)"
     )
 
 
 def test_modules_without_a_token_say_so(secure: Server, ours: Authority, ask: Callable[..., str]) -> None:
     line = ask(f"grpcs://127.0.0.1:{secure.port}", ours, token="")
     assert line == (
-        f"pachd at grpcs://127.0.0.1:{secure.port} wants another auth_token: no authentication token"
-        " (try logging in)"
+        f"pachd at grpcs://127.0.0.1:{secure.port}: it wants a token, since authentication is active;"
+        " give auth_token"
     )
 
 

@@ -52,8 +52,7 @@ def test_bad_addresses(address: str, message: str) -> None:
 
 
 def parse(**options: Any) -> ConnectionOptions:
-    whole = {"pachd_address": "grpcs://pachd", "auth_token": None, "ca_cert": None, "timeout": 30.0}
-    return ConnectionOptions.parse(whole | options)
+    return ConnectionOptions.parse({"pachd_address": "grpcs://pachd", "timeout": 30.0, **options})
 
 
 def test_token_is_not_in_the_text_of_options() -> None:
