@@ -156,7 +156,7 @@ def _carry_out(pachd: Pachd, task: Task, plan: Plan, wanted: Mapping[Key, Spec])
 
 def _missing(
     task: Task,
-    projects: Mapping[str, str],
+    projects: Collection[str],
     repos: Collection[Key],
     actual: Mapping[Key, ActualPipeline],
     check_mode: bool,

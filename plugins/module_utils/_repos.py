@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ._connection import Pachd
 from ._errors import PachdError, PachydermError
+from ._items import items
+from ._metadata import Change, changed_metadata, merged_metadata, parse_metadata, write_metadata
 from ._names import project_name, repo_name
 from ._plan import Action, Outcome, Plan, refuse_twice
 from ._projects import read_projects
@@ -19,7 +21,8 @@ RepoKey = tuple[str, str]  # (project, repo)
 
 @dataclass(frozen=True, slots=True)
 class Repo:
-    """A declared repo. A `description` of None is one that nobody cares about.
+    """A declared repo. A `description` of None is one that nobody cares about, as is a key of metadata that
+    is not in `metadata`.
 
     `force` deletes a repo although branches of other repos take data from it.
     """
@@ -29,6 +32,7 @@ class Repo:
     description: str | None = None
     state: str = "present"
     force: bool = False
+    metadata: Change = field(default_factory=dict)
 
     @property
     def key(self) -> RepoKey:
@@ -38,9 +42,6 @@ class Repo:
     def label(self) -> str:
         return f"{self.project}/{self.name}"
 
-    def shown(self, description: str) -> dict[str, Any]:
-        return {"project": self.project, "name": self.name, "description": description}
-
 
 @dataclass(frozen=True, slots=True)
 class ActualRepo:
@@ -49,25 +50,31 @@ class ActualRepo:
     description: str
     of_pipeline: bool = False
     downstream: tuple[RepoKey, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What is to be written of a repo: its description, if `described`, and keys of its metadata."""
+
+    repo: Repo
+    described: bool
+    metadata: Change
 
 
 def parse_repos(params: Mapping[str, Any]) -> list[Repo]:
-    """The repos that a module's options declare. Raises PachydermError.
-
-    What an item of the list leaves out is as outside of the list.
-    """
-    repos = []
-    for index, item in enumerate([params] if params["repos"] is None else params["repos"]):
-        prefix = "" if params["repos"] is None else f"repos[{index}]."
-        repos.append(
-            Repo(
-                project_name(item["project"] or params["project"], f"{prefix}project"),
-                repo_name(item["name"], f"{prefix}name"),
-                item["description"],
-                item["state"] or params["state"],
-                params["force"],
-            )
+    """The repos that a module's options declare. Raises PachydermError."""
+    repos = [
+        Repo(
+            project_name(item["project"], f"{prefix}project"),
+            repo_name(item["name"], f"{prefix}name"),
+            item["description"],
+            item["state"],
+            params["force"],
+            parse_metadata(item["metadata"], f"{prefix}metadata"),
         )
+        for item, prefix in items(params, "repos", ("project", "state"))
+    ]
     if problem := refuse_twice("repo", [r.label for r in repos], "repos"):
         raise PachydermError(problem)
     return repos
@@ -92,18 +99,37 @@ def plan_repos(
             if not check:
                 raise PachydermError(f"{text}; create it first, with pachyderm_project for example")
             warnings.append(f"{text} yet")
-        if known is None:
-            writes.append(
-                Action("create", "repo", repo.label, None, repo.shown(repo.description or ""), repo)
-            )
-        elif repo.description not in (None, known.description):
-            before, after = repo.shown(known.description), repo.shown(repo.description or "")
-            writes.append(Action("update", "repo", repo.label, before, after, repo))
+        write = _write(repo, known)
+        if write.described or write.metadata:
+            before = _shown(repo, known) if known else None
+            after = _shown(repo, _after(write, known or ActualRepo("")))
+            writes.append(Action("update" if known else "create", "repo", repo.label, before, after, write))
     deletes = [
-        Action("delete", "repo", repo.label, repo.shown(actual[repo.key].description), None, repo)
+        Action("delete", "repo", repo.label, _shown(repo, actual[repo.key]), None, repo)
         for repo in _downstream_first(gone, actual)
     ]
     return Plan((*deletes, *writes), tuple(warnings))
+
+
+def _write(repo: Repo, known: ActualRepo | None) -> Write:
+    if known is None:
+        return Write(repo, True, changed_metadata(repo.metadata, {}))
+    described = repo.description not in (None, known.description)
+    return Write(repo, described, changed_metadata(repo.metadata, known.metadata))
+
+
+def _after(write: Write, known: ActualRepo) -> ActualRepo:
+    description = (write.repo.description or "") if write.described else known.description
+    return replace(known, description=description, metadata=merged_metadata(write.metadata, known.metadata))
+
+
+def _shown(repo: Repo, known: ActualRepo) -> dict[str, Any]:
+    return {
+        "project": repo.project,
+        "name": repo.name,
+        "description": known.description,
+        "metadata": dict(known.metadata),
+    }
 
 
 def _downstream_first(gone: Sequence[Repo], actual: Mapping[RepoKey, ActualRepo]) -> list[Repo]:
@@ -138,28 +164,28 @@ def run_repos(pachd: Pachd, declared: Sequence[Repo], check_mode: bool) -> Outco
     projects = read_projects(pachd) if any(r.state == "present" for r in declared) else {}
     plan = plan_repos(declared, actual, projects, check_mode)
     if not check_mode:
-        for action in plan.actions:
-            _apply(pachd, action)
+        _apply(pachd, plan)
     after = {action.name: action.after for action in plan.actions}
     shown = []
     for repo in declared:
         if repo.state == "present":
-            known = actual.get(repo.key)
-            shown.append(after.get(repo.label) or repo.shown(known.description if known else ""))
+            shown.append(after.get(repo.label) or _shown(repo, actual[repo.key]))
     return Outcome(plan, {"repos": shown})
 
 
 def read_repos(pachd: Pachd) -> dict[RepoKey, ActualRepo]:
     """Every user repo, in one call. A repo of type spec beside it says that a pipeline writes into it."""
-    users: dict[RepoKey, str] = {}
+    users: dict[RepoKey, Any] = {}
     specs: set[RepoKey] = set()
     for info in pachd.pfs.list_repo(type=""):
         key = info.repo.project.name, info.repo.name
         if info.repo.type == "user":
-            users[key] = info.description
+            users[key] = info
         elif info.repo.type == "spec":
             specs.add(key)
-    return {key: ActualRepo(description, key in specs) for key, description in users.items()}
+    return {
+        key: ActualRepo(info.description, key in specs, metadata=info.metadata) for key, info in users.items()
+    }
 
 
 def _message(repo: Repo) -> Any:
@@ -175,19 +201,43 @@ def _with_downstream(pachd: Pachd, repo: Repo, known: ActualRepo) -> ActualRepo:
         if branch.repo.type == "user"
     }
     found.pop(repo.key, None)
-    return ActualRepo(known.description, known.of_pipeline, tuple(found))
+    return replace(known, downstream=tuple(found))
 
 
-def _apply(pachd: Pachd, action: Action) -> None:
-    repo: Repo = action.item
+def _apply(pachd: Pachd, plan: Plan) -> None:
+    changes = []
+    for action in plan.actions:
+        if action.verb == "delete":
+            _delete(pachd, action.item)
+            continue
+        write: Write = action.item
+        if write.described:
+            _describe(pachd, write.repo, action.verb)
+        changes.append(({"repo": repo_picker(write.repo.key)}, write.metadata))
+    write_metadata(pachd, changes)
+
+
+def repo_picker(key: RepoKey) -> Any:
+    pfs = sdk().pfs
+    project, name = key
+    picked = pfs.RepoPickerRepoName(project=pfs.ProjectPicker(name=project), name=name, type="user")
+    return pfs.RepoPicker(name=picked)
+
+
+def _describe(pachd: Pachd, repo: Repo, verb: str) -> None:
     try:
-        if action.verb != "delete":
-            update = action.verb == "update"
-            pachd.pfs.create_repo(repo=_message(repo), description=repo.description or "", update=update)
-            return
+        pachd.pfs.create_repo(
+            repo=_message(repo), description=repo.description or "", update=verb == "update"
+        )
+    except PachdError as error:
+        raise PachydermError(f"repo {repo.label}: cannot {verb} it: {error}") from error
+
+
+def _delete(pachd: Pachd, repo: Repo) -> None:
+    try:
         deleted = pachd.pfs.delete_repo(repo=_message(repo), force=repo.force).deleted
     except PachdError as error:
-        raise PachydermError(f"repo {repo.label}: cannot {action.verb} it: {error}") from error
+        raise PachydermError(f"repo {repo.label}: cannot delete it: {error}") from error
     if not deleted:
         # pachd says so, and no error, to somebody who may not delete the repo.
         raise PachydermError(f"repo {repo.label}: pachd did not delete it; may the auth_token do so?")

@@ -37,6 +37,11 @@ options:
       - Text that is shown beside the project. If it is not given, the text of an existing project stays;
         an empty string removes it.
     type: str
+  metadata:
+    description:
+      - Keys and values that Pachyderm keeps for the project. Keys that are not given stay as they are;
+        a value of V(null) removes its key.
+    type: dict
   state:
     description:
       - V(present) makes sure that the project exists.
@@ -57,6 +62,9 @@ options:
       description:
         description: As O(description).
         type: str
+      metadata:
+        description: As O(metadata).
+        type: dict
       state:
         description: As O(state), which also holds where this is not given.
         type: str
@@ -101,7 +109,10 @@ projects:
     description:
       description: Its text.
       type: str
-  sample: [{name: vision, description: Images and the models made from them}]
+    metadata:
+      description: Its metadata.
+      type: dict
+  sample: [{name: vision, description: Images and the models made from them, metadata: {}}]
 """
 
 from typing import Any
@@ -113,11 +124,13 @@ STATES = ["present", "absent"]
 ITEM: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "description": {"type": "str"},
+    "metadata": {"type": "dict"},
     "state": {"type": "str", "choices": STATES},
 }
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str"},
     "description": {"type": "str"},
+    "metadata": {"type": "dict"},
     "state": {"type": "str", "choices": STATES, "default": "present"},
     "projects": {"type": "list", "elements": "dict", "options": ITEM},
 }

@@ -48,6 +48,11 @@ options:
       - Text that is shown beside the repo. If it is not given, the text of an existing repo stays as it is;
         an empty string removes it.
     type: str
+  metadata:
+    description:
+      - Keys and values that Pachyderm keeps for the repo. Keys that are not given stay as they are;
+        a value of V(null) removes its key.
+    type: dict
   state:
     description:
       - V(present) makes sure that the repo exists.
@@ -78,6 +83,9 @@ options:
       description:
         description: As O(description).
         type: str
+      metadata:
+        description: As O(metadata).
+        type: dict
       state:
         description: As O(state), which also holds where this is not given.
         type: str
@@ -100,6 +108,8 @@ EXAMPLES = r"""
       gpulab.pachyderm.pachyderm_repo:
         name: data
         description: Input of the gpu pipeline
+        metadata:
+          owner: vision
 
     - name: Declare all repos of the lab at once
       gpulab.pachyderm.pachyderm_repo:
@@ -133,7 +143,10 @@ repos:
     description:
       description: Its text.
       type: str
-  sample: [{project: default, name: data, description: Input of the gpu pipeline}]
+    metadata:
+      description: Its metadata.
+      type: dict
+  sample: [{project: default, name: data, description: Input of the gpu pipeline, metadata: {owner: vision}}]
 """
 
 from typing import Any
@@ -146,12 +159,14 @@ ITEM: dict[str, Any] = {
     "name": {"type": "str", "required": True},
     "project": {"type": "str"},
     "description": {"type": "str"},
+    "metadata": {"type": "dict"},
     "state": {"type": "str", "choices": STATES},
 }
 ARGUMENTS: dict[str, Any] = {
     "name": {"type": "str"},
     "project": {"type": "str", "default": "default"},
     "description": {"type": "str"},
+    "metadata": {"type": "dict"},
     "state": {"type": "str", "choices": STATES, "default": "present"},
     "force": {"type": "bool", "default": False},
     "repos": {"type": "list", "elements": "dict", "options": ITEM},

@@ -16,6 +16,12 @@ STEPS: list[tuple[dict[str, Any], bool]] = [
     ({"name": "a", "description": "text"}, False),
     ({"name": "a"}, False),
     ({"name": "a", "description": ""}, True),
+    ({"name": "a", "metadata": {"owner": "vision", "tier": 1}}, True),
+    ({"name": "a", "metadata": {"tier": "1"}}, False),
+    ({"name": "a", "metadata": {}}, False),
+    ({"name": "a", "metadata": {"tier": "2", "none": None}}, True),
+    ({"name": "a", "metadata": {"owner": None}, "description": "text"}, True),
+    ({"name": "a", "metadata": {"owner": None, "tier": "2"}, "description": "text"}, False),
     ({"name": "a", "state": "absent"}, True),
     ({"name": "a", "state": "absent"}, False),
 ]
@@ -36,6 +42,20 @@ def test_diff_shows_what_changes(lab: Lab) -> None:
     assert result["diff"]["before"]["repo default/data"]["description"] == "old"
     assert result["diff"]["after"]["repo default/data"]["description"] == "new"
     assert result["actions"] == [{"action": "update", "kind": "repo", "name": "default/data"}]
+
+
+@pytest.mark.parametrize("module", ["project", "repo"])
+def test_metadata_that_is_not_declared_stays(lab: Lab, module: str) -> None:
+    lab.run(module, name="a", metadata={"owner": "vision", "tier": "1"})
+    result = lab.run(module, name="a", metadata={"tier": None, "since": "2026"})
+    assert result[f"{module}s"][0]["metadata"] == {"owner": "vision", "since": "2026"}
+    listed = {"project": lab.client.pfs.list_project, "repo": lab.client.pfs.list_repo}[module]()
+    assert [dict(info.metadata) for info in listed][-1] == {"owner": "vision", "since": "2026"}
+
+
+def test_metadata_of_many_is_one_call(lab: Lab) -> None:
+    lab.run("repo", repos=[{"name": name, "metadata": {"owner": "vision"}} for name in "abc"])
+    assert lab.mutations() == ["CreateRepo", "CreateRepo", "CreateRepo", "EditMetadata"]
 
 
 def test_list_writes_only_what_differs(lab: Lab) -> None:
@@ -68,6 +88,16 @@ def test_options_beside_a_list_hold_for_its_items(lab: Lab) -> None:
             "repos[1]: repo default/a is declared in repos[0]",
         ),
         ("repo", {"repos": [{"name": "a"}, {"name": "b", "project": "nope"}]}, "project nope does not exist"),
+        (
+            "repo",
+            {"name": "a", "metadata": {"on": True}},
+            "metadata.on: must be text, or null to remove the key",
+        ),
+        (
+            "project",
+            {"projects": [{"name": "a", "metadata": {"": "x"}}]},
+            "projects[0].metadata: a key must have at least one character",
+        ),
         ("project", {"name": "_a"}, 'name: project name "_a": must start with a letter or a digit'),
         ("project", {"name": "a" * 52}, "1 characters longer than the 51 that are allowed"),
     ],
