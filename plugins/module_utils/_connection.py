@@ -40,7 +40,7 @@ _READS = ("Inspect", "List", "Get", "Glob", "Walk")
 
 
 class Pachd:
-    """An open connection. `admin`, `auth`, `metadata`, `pfs`, `pps` are the SDK's stubs, with PachdErrors.
+    """An open connection. `admin`, `auth`, `pps` and so on are the SDK's stubs, with PachdErrors.
 
     Use it as a context manager; entering waits up to `timeout` seconds for pachd to answer.
     """
@@ -54,6 +54,7 @@ class Pachd:
         self.metadata = sdk().metadata.ApiStub(self.calls)
         self.pfs = sdk().pfs.ApiStub(self.calls)
         self.pps = sdk().pps.ApiStub(self.calls)
+        self.transaction = sdk().transaction.ApiStub(self.calls)
 
     def __enter__(self) -> Pachd:
         try:
@@ -146,7 +147,7 @@ class _Calls:
         def once() -> Any:
             return call(request, timeout=self.seconds, metadata=self._metadata)
 
-        return self._retried(method, once)
+        return self._retried(method, once, getattr(request, "dry_run", False))
 
     def _stream(self, method: str, call: Any, request: Any) -> Iterator[Any]:
         """The whole answer is read before the first item is handed out, so that a retry repeats nothing."""
@@ -164,8 +165,8 @@ class _Calls:
 
         return self._retried(method, once)
 
-    def _retried(self, method: str, once: Callable[[], Any]) -> Any:
-        is_read = method.rsplit("/", 1)[1].startswith(_READS)
+    def _retried(self, method: str, once: Callable[[], Any], dry_run: bool = False) -> Any:
+        is_read = dry_run or method.rsplit("/", 1)[1].startswith(_READS)
         attempt = 1
         while True:
             try:

@@ -23,6 +23,7 @@ class Sdk:
     metadata: ModuleType
     pfs: ModuleType
     pps: ModuleType
+    transaction: ModuleType
     version: ModuleType
 
 
@@ -31,7 +32,7 @@ def sdk() -> Sdk:
     """Imports the SDK on the first call. Raises LibraryMissingError."""
     try:
         import grpc
-        from pachyderm_sdk.api import admin, auth, metadata, pfs, pps, version
+        from pachyderm_sdk.api import admin, auth, metadata, pfs, pps, transaction, version
     except ImportError as error:
         raise LibraryMissingError("pachyderm-sdk", str(error)) from error
-    return Sdk(grpc, admin, auth, metadata, pfs, pps, version)
+    return Sdk(grpc, admin, auth, metadata, pfs, pps, transaction, version)
