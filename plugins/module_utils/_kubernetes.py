@@ -71,6 +71,16 @@ class Kubernetes:
         """One object, or whatever is at `path`, such as /api/v1/nodes/gpu1."""
         return self._request("GET", path, query)
 
+    def list_kind(
+        self, api_version: str, kind: str, namespace: str | None, **query: Any
+    ) -> list[dict[str, Any]]:
+        """All objects of a kind, of all namespaces if that is None; none where the cluster does not know it."""
+        resource = self._discover(api_version).get(kind)
+        if resource is None:
+            return []
+        within = f"/namespaces/{namespace}" if namespace and resource["namespaced"] else ""
+        return self.list(f"{_root(api_version)}{within}/{resource['name']}", **query)
+
     def list(self, path: str, **query: Any) -> list[dict[str, Any]]:
         """All items of a list, page by page."""
         items: list[dict[str, Any]] = []

@@ -56,6 +56,15 @@ def run_objects(cluster: Kubernetes, declared: Declared, check_mode: bool) -> Ou
     return Outcome(plan)
 
 
+def list_objects(cluster: Kubernetes, params: Mapping[str, Any], _check_mode: bool) -> Outcome:
+    """The objects of one kind; `params` are the options of kubernetes_objects_info."""
+    selector = select(params["labels"]) if params["labels"] else None
+    found = cluster.list_kind(
+        params["api_version"], params["kind"], params["namespace"], labelSelector=selector
+    )
+    return Outcome(None, {"objects": found})
+
+
 def _find(cluster: Kubernetes, item: Mapping[str, Any], state: str) -> dict[str, Any] | None:
     # Of a kind that the cluster does not know there is none to remove.
     if state == "absent" and not cluster.has_kind(item["apiVersion"], item["kind"]):

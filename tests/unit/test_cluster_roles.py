@@ -254,7 +254,7 @@ def test_good_variables_are_not_refused() -> None:
     ],
 )
 def test_which_class_is_checked(variables: dict[str, Any], name: str) -> None:
-    known = {"__dynamic_volumes_classes_answer": {"resources": CLASSES}}
+    known = {"__dynamic_volumes_classes_answer": {"objects": CLASSES}}
     assert conclude("dynamic_volumes", "__dynamic_volumes_class", **known, **variables) == name
 
 
@@ -286,7 +286,7 @@ def test_which_class_is_checked(variables: dict[str, Any], name: str) -> None:
     ],
 )
 def test_what_volumes_refuse(classes: list[Any], variables: dict[str, Any], words: str) -> None:
-    known = {"__dynamic_volumes_classes_answer": {"resources": classes}}
+    known = {"__dynamic_volumes_classes_answer": {"objects": classes}}
     assert words in conclude(
         "dynamic_volumes", "__dynamic_volumes_refusals | join('; ')", **known, **variables
     )
@@ -302,8 +302,8 @@ def test_a_volume_in_use_shows_that_a_class_works(phase: str, name: str, shown: 
         {"spec": {"storageClassName": name}, "status": {"phase": phase}},
     ]
     known = {
-        "__dynamic_volumes_classes_answer": {"resources": CLASSES},
-        "__dynamic_volumes_volumes_answer": {"resources": volumes},
+        "__dynamic_volumes_classes_answer": {"objects": CLASSES},
+        "__dynamic_volumes_volumes_answer": {"objects": volumes},
     }
     assert conclude("dynamic_volumes", "__dynamic_volumes_shown", **known) is shown
 

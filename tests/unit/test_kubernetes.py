@@ -21,6 +21,7 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._kubernetes impor
     KubernetesError,
     UnreachableError,
 )
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._kubernetes_objects import list_objects
 
 TOKEN = "secret-token-of-the-lab"
 FORBIDDEN = (
@@ -203,6 +204,33 @@ def test_a_failed_write_is_not_sent_again(server: Server) -> None:
     with pytest.raises(KubernetesError, match="POST /api/v1/namespaces: etcd is away"):
         Kubernetes(options(host=server.address, api_key="k")).create("/api/v1/namespaces", {})
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "namespace", "path"),
+    [
+        ("Pod", None, "/api/v1/pods"),
+        ("Pod", "lab", "/api/v1/namespaces/lab/pods"),
+        # A node is in none.
+        ("Node", "lab", "/api/v1/nodes"),
+    ],
+)
+def test_all_objects_of_a_kind(server: Server, kind: str, namespace: str | None, path: str) -> None:
+    kinds = [
+        {"name": "pods", "kind": "Pod", "namespaced": True},
+        {"name": "nodes", "kind": "Node", "namespaced": False},
+    ]
+    server.answers["GET", "/api/v1"] = [(200, {"resources": kinds})]
+    found = [{"metadata": {"name": "one"}}]
+    server.answers["GET", f"{path}?labelSelector=a%3Db&limit=500"] = [(200, {"metadata": {}, "items": found})]
+    cluster = Kubernetes(options(host=server.address, api_key="k"))
+    declared = {"api_version": "v1", "kind": kind, "namespace": namespace, "labels": {"a": "b"}}
+    assert list_objects(cluster, declared, False).values == {"objects": found}
+
+
+def test_of_a_kind_that_the_cluster_does_not_know_there_are_none(server: Server) -> None:
+    cluster = Kubernetes(options(host=server.address, api_key="k"))
+    assert cluster.list_kind("route.openshift.io/v1", "Route", None) == []
 
 
 def test_paths_follow_what_the_cluster_knows(server: Server) -> None:
