@@ -74,7 +74,7 @@ class Kubernetes:
     def list_kind(
         self, api_version: str, kind: str, namespace: str | None, **query: Any
     ) -> list[dict[str, Any]]:
-        """All objects of a kind, of all namespaces if that is None; none where the cluster does not know it."""
+        """All objects of a kind; none where the cluster does not know it. No `namespace` is all of them."""
         resource = self._discover(api_version).get(kind)
         if resource is None:
             return []
