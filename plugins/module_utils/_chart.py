@@ -240,8 +240,7 @@ class Run:
         for action in actions:
             if action.verb == "uninstall":
                 self.helm.uninstall(declared.seconds)
-            elif action.verb == "roll back":
-                assert release is not None  # it is what is rolled back
+            elif action.verb == "roll back" and release is not None:
                 revision = self.helm.last_good(release.revision)
                 if revision is None:
                     raise PachydermError(

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import importlib
 import secrets
 import string
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import yaml
 
 from ._chart_settings import Settings
 
@@ -130,6 +129,7 @@ def _rendered(manifest: str) -> dict[tuple[str, str, str], str]:
 
 def documents(manifest: str) -> Iterable[dict[str, Any]]:
     """The objects of a rendered manifest."""
+    yaml = importlib.import_module("yaml")
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return [item for item in yaml.load_all(manifest, Loader=loader) if isinstance(item, dict)]
 

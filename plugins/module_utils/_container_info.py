@@ -119,7 +119,7 @@ def is_stale(info: dict[str, Any], text: str | None) -> bool:
         default == "nvidia" and "default-runtime" not in wanted
     ):
         return True
-    knows_cdi = int(str(info["ServerVersion"]).split(".")[0]) >= 25
+    knows_cdi = int(str(info["ServerVersion"]).split(".", maxsplit=1)[0]) >= 25
     return knows_cdi and bool((wanted.get("features") or {}).get("cdi")) and not info.get("CDISpecDirs")
 
 
