@@ -131,9 +131,10 @@ stage_nodes() { on_testlab nodes build "tests on nodes" tests/nodes -n 3 --dist 
 # Two lanes: the cluster of real nodes is one worker's, those of simulated nodes are the other's.
 on_cluster() { on_testlab cluster "cluster build" "$@" -n 2; }
 stage_cluster() {
-    on_cluster "site.yml, the tutorial and reset.yml on the simulated cluster" tests/cluster/test_{site,tutorial,reset}.py
+    on_cluster "site.yml, the tutorial and reset.yml on the simulated cluster; roles on simulated nodes" \
+        tests/cluster/test_{site,tutorial,reset,helm,capacity,device_plugin_installs}.py
 }
-# These, and what each role does with faults.
+# These, and what roles do with faults on real nodes.
 stage_cluster_all() { on_cluster "roles and playbooks on the simulated cluster" tests/cluster; }
 stage_demo() { check "make demo" demo; }
 
