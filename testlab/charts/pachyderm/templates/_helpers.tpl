@@ -1,4 +1,6 @@
-{{- /* SPDX-License-Identifier: GPL-3.0-or-later */ -}}
+{{- /*
+SPDX-License-Identifier: GPL-3.0-or-later
+*/ -}}
 {{- define "image" -}}
 {{ .Values.global.image.registry }}{{ .Values.pachd.image.repository }}:{{ default .Chart.AppVersion .Values.pachd.image.tag }}
 {{- end -}}
