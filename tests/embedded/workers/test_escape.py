@@ -22,6 +22,8 @@ from pachd_embedded.workers.process import ProcessWorker
 from tests.contract.lab import PATIENCE, poll
 
 SECRET = "what-nobody-may-read"
+# Seconds that tell the datum of this run from those that other runs hold at the same time.
+HELD = f"600.{os.getpid()}"
 _LANDLOCK_CREATE_RULESET, _VERSION = 444, 1
 
 
@@ -52,7 +54,7 @@ def held(datums: Any) -> Iterator[Any]:
     done: list[Any] = []
 
     def hold() -> None:
-        script = f"echo {SECRET} > /tmp/secret; echo {SECRET} > /dev/shm/secret; echo; sleep 600"
+        script = f"echo {SECRET} > /tmp/secret; echo {SECRET} > /dev/shm/secret; echo; sleep {HELD}"
         inputs, env = {"in/secret": SECRET}, {"SECRET": SECRET}
         log = lambda _line: begun.set()  # noqa: E731
         done.append(datums.script(script, inputs=inputs, env=env, log=log, cancelled=cancelled))
@@ -73,7 +75,7 @@ def pids_of_sleep() -> list[int]:
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         try:
-            if (directory / "cmdline").read_bytes() == b"sleep\x00600\x00":
+            if (directory / "cmdline").read_text() == f"sleep\0{HELD}\0":
                 found.append(int(directory.name))
         except OSError:
             continue  # it has ended meanwhile
