@@ -33,7 +33,7 @@ options:
     version_added: 0.1.0
   server_name:
     description:
-      - The host that pachd's certificate is for, where that is not the one in O(pachd_address): behind
+      - The host that pachd's certificate is for, where that is not the one in O(pachd_address), behind
         a forwarded port for example.
       - If the option is not set, the environment variable E(PACHD_SERVER_NAME) is used.
     type: str
