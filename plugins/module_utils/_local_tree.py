@@ -13,19 +13,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ._errors import PachydermError, first_few
+from ._hash_cache import Stamp, stamp_of
+from ._patterns import Patterns
 from ._pfs_paths import write_refusal
 
-# Bytes of a file that go into one message: the SDK's own size, below gRPC's limit of 20 MiB.
-FRAME_BYTES = 19 * 1024 * 1024
+# Bytes of a file that go into one message. gRPC's limit is 20 MiB; several streams hold a few each.
+FRAME_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A regular file here. `path` is where it goes in PFS, with a leading slash; `size` is in bytes."""
+    """A regular file here. `path` is where it goes in PFS, with a leading slash; `size` is in bytes.
+
+    `stamp` tells whether it is as it was when the tree was read.
+    """
 
     path: str
     source: str
     size: int
+    stamp: Stamp = (0, 0, 0, 0, 0)
 
     def frames(self) -> Iterator[bytes]:
         """Its content, in pieces of at most FRAME_BYTES; one empty piece for an empty file.
@@ -53,8 +59,8 @@ class LocalFile:
             )
 
 
-def scan(src: str, dest: str) -> list[LocalFile]:
-    """The files of `src`, sorted by path.
+def scan(src: str, dest: str, patterns: Patterns) -> list[LocalFile]:
+    """The files of `src` that `patterns` keep, sorted by path. What they do not keep may be anything.
 
     A directory's content goes below `dest`. A file goes to `dest`, or below it if that ends with a slash.
     A link to a file inside of the tree counts as that file. Raises PachydermError, naming what is in the way:
@@ -67,9 +73,9 @@ def scan(src: str, dest: str) -> list[LocalFile]:
     except OSError as error:
         raise PachydermError(f"src: {src}: {error.strerror}") from error
     base = dest.rstrip("/")
-    walk = _Walk(os.path.realpath(src))
+    walk = _Walk(os.path.realpath(src), patterns)
     if is_dir:
-        walk.directory(src, base)
+        walk.directory(src, base, "")
     else:
         walk.entry(src, f"{base}/{root.name}" if dest.endswith("/") else base, follow=True)
     if walk.problems:
@@ -80,12 +86,14 @@ def scan(src: str, dest: str) -> list[LocalFile]:
 class _Walk:
     """One pass over a tree; `problems` has a text for each thing that cannot be uploaded."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, patterns: Patterns) -> None:
         self.root = root
+        self.patterns = patterns
         self.files: list[LocalFile] = []
         self.problems: list[str] = []
 
-    def directory(self, source: str, path: str) -> None:
+    def directory(self, source: str, path: str, below: str) -> None:
+        """Adds what is in a directory; `below` is how the patterns see it, "" or with a slash at its end."""
         try:
             with os.scandir(source) as entries:
                 found = list(entries)
@@ -93,14 +101,15 @@ class _Walk:
             self.problems.append(f"{_shown(source)}: cannot list it: {error.strerror}")
             return
         for entry in found:
+            name = below + entry.name
             if entry.is_dir(follow_symlinks=False):
-                if self._named_well(entry.path, f"{path}/{entry.name}"):
-                    self.directory(entry.path, f"{path}/{entry.name}")
-            else:
-                self.entry(entry.path, f"{path}/{entry.name}", follow=False)
+                if self.patterns.enter(name) and self._named_well(entry.path, f"{path}/{entry.name}"):
+                    self.directory(entry.path, f"{path}/{entry.name}", f"{name}/")
+            elif self.patterns.keep(name):
+                self.entry(entry.path, f"{path}/{entry.name}", follow=not entry.is_symlink())
 
     def entry(self, source: str, path: str, follow: bool) -> None:
-        """Adds what is no directory. With `follow`, a link may lead anywhere: the user named it as src."""
+        """Adds what is no directory. With `follow` it is no link, or one that the user named as src."""
         if not self._named_well(source, path):
             return
         if not follow and (problem := self._link_problem(source)):
@@ -117,7 +126,7 @@ class _Walk:
         elif not os.access(source, os.R_OK, effective_ids=True):
             self.problems.append(f"{_shown(source)}: cannot read it: Permission denied")
         else:
-            self.files.append(LocalFile(path, source, status.st_size))
+            self.files.append(LocalFile(path, source, status.st_size, stamp_of(status)))
 
     def _named_well(self, source: str, path: str) -> bool:
         refusal = write_refusal(path)
@@ -128,8 +137,6 @@ class _Walk:
         return not refusal
 
     def _link_problem(self, source: str) -> str:
-        if not os.path.islink(source):
-            return ""
         target = os.path.realpath(source)
         if not os.path.exists(target):
             return "is a link to nothing"

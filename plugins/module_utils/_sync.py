@@ -3,24 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ._connection import Pachd
 from ._errors import PachydermError
-from ._file_hash import hash_file
+from ._hash_files import hash_tree
 from ._local_tree import LocalFile, scan
 from ._names import branch_name, project_name, repo_name
+from ._patterns import Patterns
 from ._pfs_paths import clean, write_refusal
 from ._plan import Action, Outcome, Plan
 from ._sync_head import Head, read_head
-from ._sync_plan import Sync, TreeChange, plan_sync, refuse_overlaps
-from ._sync_write import write
+from ._sync_plan import Sync, TreeChange, plan_sync, refuse_overlaps, to_hash
+from ._sync_write import drop, write
 
-# Commits to make before giving up on a branch into which others write all the time.
-_ATTEMPTS = 3
+# Times that others may be quicker, each with a commit of theirs, before nothing more is tried.
+_ATTEMPTS = 10
+_INHERITED = (
+    *("repo", "branch", "project", "dest", "delete", "allow_empty", "description"),
+    *("include", "exclude", "checksum"),
+)
 
 
 def parse_syncs(params: Mapping[str, Any]) -> list[Sync]:
@@ -30,10 +35,9 @@ def parse_syncs(params: Mapping[str, Any]) -> list[Sync]:
     """
     if params["syncs"] is None:
         return [_parse(params, "")]
-    inherited = ("repo", "branch", "project", "dest", "delete", "allow_empty", "description")
     syncs = []
     for index, item in enumerate(params["syncs"]):
-        whole = item | {key: params[key] for key in inherited if item[key] is None}
+        whole = item | {key: params[key] for key in _INHERITED if item[key] is None}
         syncs.append(_parse(whole, f"syncs[{index}]."))
     return syncs
 
@@ -44,8 +48,9 @@ def _parse(item: Mapping[str, Any], prefix: str) -> Sync:
     dest = "/" + item["dest"].lstrip("/")
     if dest.strip("/") and (refusal := write_refusal(dest)):
         raise PachydermError(f"{prefix}dest: {refusal}")
-    if item["delete"] and Path(item["src"]).is_file():
-        raise PachydermError(f"{prefix}delete: {item['src']} is a file; delete needs a directory as src")
+    for key in ("delete", "include", "exclude"):
+        if item[key] and os.path.isfile(item["src"]):
+            raise PachydermError(f"{prefix}{key}: {item['src']} is a file; {key} needs a directory as src")
     return Sync(
         src=item["src"],
         project=project_name(item["project"], f"{prefix}project"),
@@ -56,6 +61,8 @@ def _parse(item: Mapping[str, Any], prefix: str) -> Sync:
         delete=item["delete"],
         allow_empty=item["allow_empty"],
         description=item["description"] or "",
+        patterns=Patterns.parse(item["include"], item["exclude"], prefix),
+        trust_cache=item["checksum"] == "cached",
     )
 
 
@@ -67,21 +74,24 @@ def run_syncs(pachd: Pachd, syncs: Sequence[Sync], check_mode: bool) -> Outcome:
         read_head(pachd, sync, tree, missing_ok=check_mode) for sync, tree in zip(syncs, trees, strict=True)
     ]
     changes = [_change(*one) for one in zip(syncs, trees, heads, strict=True)]
-    actions = tuple(
-        Action("commit", "branch", sync.label, change.before(), change.after())
-        for sync, change in zip(syncs, changes, strict=True)
-        if change
-    )
+    actions = tuple(action for one in zip(syncs, heads, changes, strict=True) for action in _actions(*one))
     plan = Plan(actions, tuple(text for head in heads for text in head.warnings))
     results = []
+    written: set[str] = set()
     for sync, tree, head, change in zip(syncs, trees, heads, changes, strict=True):
-        commit = head.commit if check_mode or not change else _bring(pachd, sync, tree, head, change)
-        results.append(_result(sync, commit, change))
+        changed = bool(change or head.abandoned)
+        commit = head.commit
+        if changed and not check_mode:
+            # What was read is not what is there any more once this run itself has written to the branch.
+            known = None if sync.label in written else (head, change)
+            commit = _bring(pachd, sync, tree, known)
+            written.add(sync.label)
+        results.append(_result(sync, commit, changed, change))
     return Outcome(plan, {"syncs": results})
 
 
 def _tree(sync: Sync) -> list[LocalFile]:
-    tree = scan(sync.src, sync.dest)
+    tree = scan(sync.src, sync.dest, sync.patterns)
     if not tree and not sync.allow_empty:
         raise PachydermError(
             f"src: {sync.src}: holds no file; is it the right directory? allow_empty takes it as it is"
@@ -89,37 +99,43 @@ def _tree(sync: Sync) -> list[LocalFile]:
     return tree
 
 
-def _bring(pachd: Pachd, sync: Sync, tree: list[LocalFile], head: Head, change: TreeChange) -> str:
-    """Writes the change, and again what is left if somebody else wrote meanwhile; returns the commit's id.
+def _actions(sync: Sync, head: Head, change: TreeChange) -> Iterator[Action]:
+    if head.abandoned:
+        yield Action("drop", "commit", f"{sync.label} {head.abandoned}", {"state": "open"}, None)
+    if change:
+        yield Action("commit", "branch", sync.label, change.before(), change.after())
 
-    Several hosts may well add to one branch at the same time. Where they add the same file, pachd appends one
-    to the other, so what came of it is compared again. Raises PachydermError.
+
+def _bring(pachd: Pachd, sync: Sync, tree: list[LocalFile], known: tuple[Head, TreeChange] | None) -> str:
+    """Writes the change; returns the commit's id, that of the head if nothing is left to write.
+
+    Several hosts may well write to one branch at the same time. Where another one was quicker, its commit is
+    compared and what is left is written. Raises PachydermError.
     """
     for _attempt in range(_ATTEMPTS):
-        info = write(pachd, sync, change, head.commit)
-        if info.parent_commit.id == head.commit:
-            return str(info.commit.id)
-        head = read_head(pachd, sync, tree, missing_ok=False)
-        change = _change(sync, tree, head)
-        if not change:
+        if known is None:
+            head = read_head(pachd, sync, tree, missing_ok=False)
+            known = head, _change(sync, tree, head)
+        head, change = known
+        if head.abandoned:
+            drop(pachd, head.abandoned)
+        elif not change:
             return head.commit
-    raise PachydermError(f"{sync.label}: others write the same files all the time; nothing more was tried")
+        elif info := write(pachd, sync, change, head.commit):
+            return str(info.commit.id)
+        known = None
+    raise PachydermError(
+        f"{sync.label}: others commit to it all the time; after {_ATTEMPTS} attempts nothing was committed"
+    )
 
 
 def _change(sync: Sync, tree: Sequence[LocalFile], head: Head) -> TreeChange:
-    change = plan_sync(sync, tree, head.files, lambda file: hash_local(file.source))
+    hashes = hash_tree(sync.src, to_hash(tree, head.files), sync.trust_cache)
+    change = plan_sync(sync, tree, head.files, lambda file: hashes[file.source])
     return replace(change, rewrite=bool(head.broken))
 
 
-def hash_local(path: str) -> bytes:
-    """The hash that PFS has for the file's content. Raises PachydermError."""
-    try:
-        return hash_file(Path(path))
-    except OSError as error:
-        raise PachydermError(f"{path}: cannot read it: {error.strerror}") from error
-
-
-def _result(sync: Sync, commit: str, change: TreeChange) -> dict[str, Any]:
+def _result(sync: Sync, commit: str, changed: bool, change: TreeChange) -> dict[str, Any]:
     return {
         "src": sync.src,
         "project": sync.project,
@@ -127,7 +143,7 @@ def _result(sync: Sync, commit: str, change: TreeChange) -> dict[str, Any]:
         "branch": sync.branch,
         "dest": sync.dest,
         "commit": commit,
-        "changed": bool(change),
+        "changed": changed,
         "files": change.counts(),
         "paths": change.paths(),
         "bytes_uploaded": change.upload_bytes,

@@ -14,18 +14,24 @@ from ._sdk import sdk
 from ._sync_plan import Sync
 from ._wire import RemoteFile, read_file_info
 
+# How the description of a commit begins while a sync has it open.
+OPEN_MARK = "pachyderm_sync is writing this commit"
 # The finishing of a commit may take this many seconds.
 FINISH_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a branch holds. `commit` is "" if there is no branch, `broken` is the error of its head commit."""
+    """What a branch holds. `commit` is "" if there is no branch, `broken` is the error of its head commit.
+
+    `abandoned` is the commit that a sync which was killed has left open on top of it.
+    """
 
     commit: str = ""
     files: tuple[RemoteFile, ...] = ()
     broken: str = ""
     warnings: tuple[str, ...] = ()
+    abandoned: str = ""
 
 
 def read_head(pachd: Pachd, sync: Sync, tree: Sequence[LocalFile], missing_ok: bool) -> Head:
@@ -46,25 +52,46 @@ def read_head(pachd: Pachd, sync: Sync, tree: Sequence[LocalFile], missing_ok: b
                 f"repo {sync.repo_label} does not exist; create it first, with pachyderm_repo for example"
             ) from error
         return Head(warnings=(f"repo {sync.repo_label} does not exist yet; it is taken as an empty one",))
-    commit = branch_head(pachd, pfs.Branch(repo=repo, name=sync.branch))
-    if commit is None:
-        return Head()
-    info = pachd.pfs.inspect_commit(commit=commit)
-    if not info.finishing.timestamp():
-        raise PachydermError(
-            f"{sync.label}: commit {commit.id} is still open; finish it (pachctl finish commit"
-            f" {sync.repo}@{sync.branch}) or let its writer do so, then run again"
-        )
-    if not info.finished.timestamp():
-        info = wait_finished(pachd, commit, FINISH_SECONDS)
+    info, abandoned = _settled(pachd, sync, pfs.Branch(repo=repo, name=sync.branch))
+    warnings: tuple[str, ...] = ()
+    if abandoned:
+        text = f"{sync.label}: commit {abandoned} was left open by a sync that was broken off; it is dropped"
+        warnings = (text,)
+    if info is None:
+        return Head(warnings=warnings, abandoned=abandoned)
     if info.error:
-        return Head(
-            commit.id,
-            (),
-            info.error,
-            (f"{sync.label}: its head has an error: {info.error}; it is rewritten",),
-        )
-    return Head(commit.id, tuple(_files(pachd, commit, _patterns(sync, tree))))
+        text = f"{sync.label}: its head has an error: {info.error}; it is rewritten"
+        return Head(info.commit.id, (), info.error, (*warnings, text), abandoned)
+    files = tuple(_files(pachd, info.commit, _patterns(sync, tree)))
+    return Head(info.commit.id, files, "", warnings, abandoned)
+
+
+def _settled(pachd: Pachd, sync: Sync, branch: Any) -> tuple[Any, str]:
+    """CommitInfo of the newest commit that is finished, None if there is none; and the abandoned one's id.
+
+    Another sync's commit is open for a few short calls, so the end of that is waited for; after `timeout`
+    seconds it is taken as abandoned. Raises PachydermError if anybody else has a commit open.
+    """
+    while commit := branch_head(pachd, branch):
+        info = pachd.pfs.inspect_commit(commit=commit)
+        is_open = not info.finishing.timestamp()
+        if is_open and not info.description.startswith(OPEN_MARK):
+            raise PachydermError(
+                f"{sync.label}: commit {commit.id} is still open; finish it (pachctl finish commit"
+                f" {sync.repo}@{sync.branch}) or let its writer do so, then run again"
+            )
+        try:
+            seconds = pachd.options.timeout if is_open else FINISH_SECONDS
+            return wait_finished(pachd, commit, seconds), ""
+        except PachdError as error:
+            if is_open and error.code == "DEADLINE_EXCEEDED":
+                parent = info.parent_commit
+                found = wait_finished(pachd, parent, FINISH_SECONDS) if parent.id else None
+                return found, commit.id
+            if error.code != "NOT_FOUND":
+                raise
+            # Whoever had it open has dropped it.
+    return None, ""
 
 
 def branch_head(pachd: Pachd, branch: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ._errors import PachydermError, first_few
 from ._local_tree import LocalFile
+from ._patterns import ALL, Patterns
 from ._wire import RemoteFile
 
 # Paths that a result or a diff lists at most: a task that adds a million files must not print them.
@@ -17,7 +18,11 @@ SHOWN_PATHS = 100
 
 @dataclass(frozen=True, slots=True)
 class Sync:
-    """A declared sync: what of this machine belongs where. `dest` has a leading slash."""
+    """A declared sync: what of this machine belongs where. `dest` has a leading slash.
+
+    What `patterns` do not keep is none of its business, here and there. `trust_cache` takes a file as read
+    that is as it was when an earlier run read it.
+    """
 
     src: str
     project: str
@@ -27,6 +32,13 @@ class Sync:
     delete: bool = False
     allow_empty: bool = False
     description: str = ""
+    patterns: Patterns = ALL
+    trust_cache: bool = True
+
+    def manages(self, path: str) -> bool:
+        """Whether a file at this path of the branch is one that `delete` removes if it is not declared."""
+        base = self.dest.rstrip("/") + "/"
+        return path.startswith(base) and self.patterns.keep(path[len(base) :])
 
     @property
     def repo_label(self) -> str:
@@ -72,6 +84,10 @@ class TreeChange:
             "unchanged": self.unchanged,
         }
 
+    def title(self) -> str:
+        """What the commit is called where the user gives no description."""
+        return "pachyderm_sync: {added} added, {updated} updated, {deleted} deleted".format_map(self.counts())
+
     def paths(self) -> dict[str, list[str]]:
         """The first SHOWN_PATHS of each kind."""
         return {
@@ -107,15 +123,10 @@ def plan_sync(
     `hash_of` is asked only for files whose size is that of the remote one. Raises PachydermError where a
     file would take the place of a directory, or the other way round, and the sync may not delete that.
     """
-    base = sync.dest.rstrip("/") + "/"
     files = {entry.path: entry for entry in remote if not entry.is_dir}
-    if sync.delete:
-        # What is below dest goes if it is not declared; only a file at dest or above it can be in the way.
-        outside = {path: entry for path, entry in files.items() if not path.startswith(base)}
-        _refuse_conflicts(sync, local, outside, set())
-    else:
-        directories = {entry.path.rstrip("/") for entry in remote if entry.is_dir}
-        _refuse_conflicts(sync, local, files, directories)
+    # With delete, what is managed goes if it is not declared, so only the rest can be in the way.
+    staying = {path for path in files if not (sync.delete and sync.manages(path))}
+    _refuse_conflicts(sync, local, staying)
     added, updated, unchanged = [], [], 0
     for file in local:
         there = files.get(file.path)
@@ -126,12 +137,14 @@ def plan_sync(
         else:
             updated.append((file, there))
     declared = {file.path for file in local}
-    deleted = (
-        sorted(path for path in files if path.startswith(base) and path not in declared)
-        if sync.delete
-        else []
-    )
+    deleted = sorted(path for path in files if path not in staying and path not in declared)
     return TreeChange(tuple(added), tuple(updated), tuple(files[path] for path in deleted), unchanged)
+
+
+def to_hash(local: Sequence[LocalFile], remote: Sequence[RemoteFile]) -> list[LocalFile]:
+    """The files of which plan_sync asks for the hash: there is one there, of the same size."""
+    sizes = {entry.path: entry.size for entry in remote if not entry.is_dir}
+    return [file for file in local if sizes.get(file.path) == file.size]
 
 
 def refuse_overlaps(syncs: Sequence[Sync], trees: Sequence[Sequence[LocalFile]]) -> None:
@@ -146,9 +159,8 @@ def refuse_overlaps(syncs: Sequence[Sync], trees: Sequence[Sequence[LocalFile]])
                 )
     _refuse_files_as_directories(owners)
     for index, sync in enumerate(syncs):
-        base = sync.dest.rstrip("/") + "/"
         for (label, path), owner in owners.items():
-            if sync.delete and owner != index and label == sync.label and path.startswith(base):
+            if sync.delete and owner != index and label == sync.label and sync.manages(path):
                 raise PachydermError(
                     f"syncs[{index}]: delete would remove {path} of {label}, which syncs[{owner}] writes"
                 )
@@ -157,30 +169,33 @@ def refuse_overlaps(syncs: Sequence[Sync], trees: Sequence[Sequence[LocalFile]])
 def _refuse_files_as_directories(owners: Mapping[tuple[str, str], int]) -> None:
     """`owners` has the index of the sync that writes a path of a branch. Within one tree no path is both."""
     for (label, path), owner in owners.items():
-        above = path.rsplit("/", 1)[0]
-        while above:
+        for above in _directories_of(path):
             if (label, above) in owners:
                 raise PachydermError(
                     f"{above} of {label} is a file of syncs[{owners[label, above]}], and {path} of"
                     f" syncs[{owner}] needs a directory there; give one of them another dest"
                 )
-            above = above.rsplit("/", 1)[0]
 
 
-def _refuse_conflicts(
-    sync: Sync, local: Sequence[LocalFile], files: Mapping[str, RemoteFile], directories: Collection[str]
-) -> None:
+def _refuse_conflicts(sync: Sync, local: Sequence[LocalFile], staying: Collection[str]) -> None:
+    """Where a file would take the place of a directory of what stays, or the other way round."""
+    directories = {above for path in staying for above in _directories_of(path)}
     problems = []
     for file in local:
         if file.path in directories:
             problems.append(f"{file.path} is a directory there and a file here")
-        above = file.path.rsplit("/", 1)[0]
-        while above:
-            if above in files:
+        for above in _directories_of(file.path):
+            if above in staying:
                 problems.append(f"{above} is a file there, and {file.path} needs a directory")
-            above = above.rsplit("/", 1)[0]
     if problems:
         raise PachydermError(f"{sync.label}: {first_few(problems, 3)}; delete what is in the way, or rename")
+
+
+def _directories_of(path: str) -> Iterator[str]:
+    above = path.rsplit("/", 1)[0]
+    while above:
+        yield above
+        above = above.rsplit("/", 1)[0]
 
 
 def _remote_text(remote: RemoteFile) -> str:

@@ -78,11 +78,35 @@ options:
     default: false
   description:
     description:
-      - Text for the commit.
-      - With it the commit is started, filled and finished by several calls. If the module is killed in
-        between, an open commit stays behind, which the next run names. Without it a commit is made as a whole
-        or not at all.
+      - Text for the commit. Without it the commit says how many files were added, updated and deleted.
     type: str
+  include:
+    description:
+      - Patterns of files that count, as paths below O(src). Without it all do, with an empty list none.
+      - A pattern without a slash is the name of a file or directory at any depth, one with a slash is a path
+        from O(src) on, one that ends with a slash is a directory. What is in a directory that matches counts.
+        C(*), C(?) and C([...]) stay within a name, C(**) does not.
+      - What does not count is neither uploaded nor, with O(delete=true), deleted from the branch.
+    type: list
+    elements: str
+  exclude:
+    description:
+      - Patterns, as in O(include), of files that do not count although they are included. Whatever they match
+        may also be a link, a socket, or have a name that PFS refuses.
+    type: list
+    elements: str
+  checksum:
+    description:
+      - V(cached) reads a file again only if its device, inode, size, time of change (mtime, nanoseconds) or
+        time of the last change to any of that (ctime) is another than when it was last read. So it sees an
+        edit that puts mtime back. It does not see what goes past the file system, as a damaged disk does.
+      - V(always) reads every file that the branch has in the same size.
+      - Hashes are kept in C($XDG_CACHE_HOME/gpulab.pachyderm) (C(~/.cache/gpulab.pachyderm)) of the user that
+        the module runs as, also in check mode, one file for each O(src), readable by that user only. They may
+        be deleted at any time. A file that was changed less than two seconds before it was read is not kept.
+    type: str
+    choices: [cached, always]
+    default: cached
   syncs:
     description:
       - Several trees at once. All of them are read and compared before the first commit.
@@ -116,6 +140,18 @@ options:
       description:
         description: As O(description), which also holds where this is not given.
         type: str
+      include:
+        description: As O(include), which also holds where this is not given.
+        type: list
+        elements: str
+      exclude:
+        description: As O(exclude), which also holds where this is not given.
+        type: list
+        elements: str
+      checksum:
+        description: As O(checksum), which also holds where this is not given.
+        type: str
+        choices: [cached, always]
 seealso:
   - module: gpulab.pachyderm.pachyderm_repo
   - module: gpulab.pachyderm.pachyderm_info
@@ -202,6 +238,7 @@ from typing import Any
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._runner import run_module
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._sync import parse_syncs, run_syncs
 
+CHECKSUMS = ["cached", "always"]
 ITEM: dict[str, Any] = {
     "src": {"type": "path", "required": True},
     "repo": {"type": "str"},
@@ -211,6 +248,9 @@ ITEM: dict[str, Any] = {
     "delete": {"type": "bool"},
     "allow_empty": {"type": "bool"},
     "description": {"type": "str"},
+    "include": {"type": "list", "elements": "str"},
+    "exclude": {"type": "list", "elements": "str"},
+    "checksum": {"type": "str", "choices": CHECKSUMS},
 }
 ARGUMENTS: dict[str, Any] = {
     "src": {"type": "path"},
@@ -221,6 +261,9 @@ ARGUMENTS: dict[str, Any] = {
     "delete": {"type": "bool", "default": False},
     "allow_empty": {"type": "bool", "default": False},
     "description": {"type": "str"},
+    "include": {"type": "list", "elements": "str"},
+    "exclude": {"type": "list", "elements": "str"},
+    "checksum": {"type": "str", "choices": CHECKSUMS, "default": "cached"},
     "syncs": {"type": "list", "elements": "dict", "options": ITEM},
 }
 

@@ -74,7 +74,7 @@ def test_changed_files_are_overwritten_not_appended(repo: Lab, tree: Path) -> No
 
 def test_each_change_is_one_commit_with_one_upload(repo: Lab, tree: Path) -> None:
     repo.run("sync", src=str(tree), repo="data")
-    assert repo.mutations()[1:] == ["ModifyFile"]
+    assert repo.mutations()[1:] == ["CreateFileSet", "StartCommit", "AddFileSet", "FinishCommit"]
     commits = list(repo.client.pfs.list_commit(repo=pfs.Repo.from_uri("data")))
     assert len(commits) == 1
 
@@ -151,7 +151,7 @@ def test_file_built_from_pieces_is_uploaded_at_most_once(repo: Lab, tmp_path: Pa
 
 
 def test_commit_of_another_writer_in_between(repo: Lab, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A put on a file that somebody else has just made appends to it; ours must win all the same."""
+    """A put on a file that somebody else has just made would append to it; ours must win all the same."""
     real = _sync.read_head
     others = iter([b"their a"])
 

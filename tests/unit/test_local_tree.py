@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.gpulab.pachyderm.plugins.module_utils import _local_tree
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._errors import PachydermError
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._local_tree import LocalFile, scan
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._patterns import ALL
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ def test_directory(tmp_path: Path, dest: str, paths: list[str]) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "b").write_bytes(b"bb")
     (tmp_path / "a").touch()
-    files = scan(str(tmp_path), dest)
+    files = scan(str(tmp_path), dest, ALL)
     assert [file.path for file in files] == paths
     assert [file.size for file in files] == [0, 2]
 
@@ -34,15 +35,15 @@ def test_source_itself_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "real" / "l").symlink_to("a")
     (tmp_path / "to").symlink_to("real")
     (tmp_path / "file").symlink_to("real/a")
-    assert [file.path for file in scan(str(tmp_path / "to"), "/")] == ["/a", "/l"]
-    assert [file.path for file in scan(str(tmp_path / "file"), "/")] == ["/file"]
+    assert [file.path for file in scan(str(tmp_path / "to"), "/", ALL)] == ["/a", "/l"]
+    assert [file.path for file in scan(str(tmp_path / "file"), "/", ALL)] == ["/file"]
 
 
 def test_all_problems_are_counted(tmp_path: Path) -> None:
     for number in range(7):
         (tmp_path / f"l{number}").symlink_to("nothing")
     with pytest.raises(PachydermError) as error:
-        scan(str(tmp_path), "/")
+        scan(str(tmp_path), "/", ALL)
     assert "; and 2 more" in str(error.value)
 
 
@@ -95,6 +96,6 @@ def test_unreadable(ordinary_user: Path) -> None:
     for path in ordinary_user.iterdir():
         path.chmod(0)
     with pytest.raises(PachydermError) as error:
-        scan(str(ordinary_user), "/")
+        scan(str(ordinary_user), "/", ALL)
     assert f"{ordinary_user}/file: cannot read it: Permission denied" in str(error.value)
     assert f"{ordinary_user}/directory: cannot list it: Permission denied" in str(error.value)
