@@ -11,7 +11,9 @@ module: pachyderm_info
 short_description: Read what Pachyderm holds
 version_added: 0.1.0
 description:
-  - Returns projects, repos, branches, pipelines, jobs, and files of a branch, with content if it is small.
+  - Returns projects, repos, branches, commits, files, what data was made from, pipelines, jobs, datums, logs,
+    defaults and roles, or what a JMESPath expression finds in them.
+  - Names and limits are filtered by pachd, so that a large lab is not sent whole.
 author:
   - gpulab contributors (@gpulab)
 extends_documentation_fragment:
@@ -22,28 +24,60 @@ extends_documentation_fragment:
 options:
   gather:
     description:
-      - What to return. V(files) needs O(repo).
+      - What to return. V(commits), V(files) and V(provenance) need O(repo); V(datums) and V(logs) need
+        O(pipeline).
     type: list
     elements: str
-    choices: [projects, repos, branches, pipelines, jobs, files]
+    choices:
+      - projects
+      - repos
+      - branches
+      - commits
+      - files
+      - provenance
+      - pipelines
+      - jobs
+      - datums
+      - logs
+      - defaults
+      - role_bindings
     default: [repos, pipelines, jobs]
   project:
     description:
-      - Only what is in this project. Files are read from project V(default) if this is not given.
+      - Only what is in this project. Commits, files, provenance, datums and logs are of project V(default) if
+        this is not given.
     type: str
   repo:
     description:
-      - Only this repo, its branches, its files.
+      - Only this repo, its branches, commits, files and roles.
     type: str
   branch:
     description:
-      - Branch whose head the files are read from.
+      - Branch whose head the files, the commits and the provenance are those of.
     type: str
     default: master
+  commit:
+    description:
+      - Id of a commit to take in place of the head of O(branch).
+    type: str
   pipeline:
     description:
-      - Only this pipeline and its jobs.
+      - Only this pipeline, its jobs, datums and logs.
     type: str
+  job:
+    description:
+      - Only the job with this id. Else datums and logs are those of the newest job of O(pipeline).
+    type: str
+  datum:
+    description:
+      - Id of a datum of O(job); the logs are only those of it.
+    type: str
+  datum_states:
+    description:
+      - Only datums in one of these states.
+    type: list
+    elements: str
+    choices: [failed, success, skipped, starting, recovered]
   glob:
     description:
       - Which files to return, as a glob pattern of Pachyderm.
@@ -54,16 +88,42 @@ options:
       - Return the content of files, too.
     type: bool
     default: false
+  env:
+    description:
+      - Return the values of C(transform.env) in specs and defaults, too, which may be secrets. Use C(no_log).
+    type: bool
+    default: false
   max_content_bytes:
     description:
       - Return no content of files that are longer than this.
     type: int
     default: 65536
+  max_commits:
+    description:
+      - How many commits to return at most, newest first; of the provenance, in each direction.
+    type: int
+    default: 100
   max_jobs:
     description:
       - How many jobs to return at most, newest first, of the current version of each pipeline.
     type: int
     default: 100
+  max_datums:
+    description:
+      - How many datums to return at most.
+    type: int
+    default: 1000
+  max_log_lines:
+    description:
+      - How many lines of the log to return at most, the last ones.
+    type: int
+    default: 1000
+  query:
+    description:
+      - A L(JMESPath,https://jmespath.org) expression over the return values. What it finds is returned as
+        RV(result), and nothing else is.
+      - It needs the Python library jmespath where the module runs.
+    type: str
 seealso:
   - module: gpulab.pachyderm.pachyderm_pipeline
 """
@@ -84,15 +144,35 @@ EXAMPLES = r"""
     glob: /*.txt
     content: true
   register: outputs
+
+- name: Ask pachd what the failed datums of the newest job read, and nothing else
+  gpulab.pachyderm.pachyderm_info:
+    gather: [datums]
+    pipeline: gpu
+    datum_states: [failed]
+    query: datums[].files[]
+  register: suspects
+
+- name: Name all data that the output was made from
+  gpulab.pachyderm.pachyderm_info:
+    gather: [provenance]
+    repo: gpu
+    query: provenance.upstream[].join('@', [repo, id])
+  register: sources
 """
 
 RETURN = r"""
+result:
+  description: What O(query) finds in the values below, which are not returned then. Null if it finds nothing.
+  returned: if O(query) is given
+  type: raw
+  sample: [gpu, train]
 projects:
-  description: The projects, each with C(name), C(description) and C(created).
+  description: The projects, each with C(name), C(description), C(metadata) and C(created).
   returned: if O(gather) has V(projects)
   type: list
   elements: dict
-  sample: [{name: default, description: "", created: "2026-01-31T12:00:00+00:00"}]
+  sample: [{name: default, description: "", metadata: {}, created: "2026-01-31T12:00:00+00:00"}]
 repos:
   description: The repos of users and pipelines, not those that Pachyderm keeps for itself.
   returned: if O(gather) has V(repos)
@@ -108,6 +188,9 @@ repos:
     description:
       description: Its text.
       type: str
+    metadata:
+      description: Keys and values that are kept for it.
+      type: dict
     size_bytes:
       description: Size of the head of its master branch; at times an upper bound of it.
       type: int
@@ -138,6 +221,61 @@ branches:
       type: str
     provenance:
       description: The branches it takes its data from, each with C(project), C(repo) and C(branch).
+      type: list
+      elements: dict
+    trigger:
+      description: When it follows another branch, as M(gpulab.pachyderm.pachyderm_branch) takes it, or null.
+      type: dict
+    metadata:
+      description: Keys and values that are kept for it.
+      type: dict
+commits:
+  description: The commit and those before it, newest first.
+  returned: if O(gather) has V(commits)
+  type: list
+  elements: dict
+  contains:
+    project:
+      description: Project of the repo.
+      type: str
+    repo:
+      description: Repo of the commit.
+      type: str
+    id:
+      description: Its id, which commits of other repos that belong to it share.
+      type: str
+    parent:
+      description: Id of the commit before it. Null for the first one.
+      type: str
+    origin:
+      description: V(USER) for one that was written, V(AUTO) for one that Pachyderm made.
+      type: str
+    description:
+      description: Its text.
+      type: str
+    error:
+      description: Why its files cannot be used, if so.
+      type: str
+    size_bytes:
+      description: Size of its files; at times an upper bound of it.
+      type: int
+    started:
+      description: When it was started, in ISO 8601.
+      type: str
+    finished:
+      description: When it was finished. Null while it is open.
+      type: str
+provenance:
+  description: Commits of other repos that the commit was made from, and that were made from it.
+  returned: if O(gather) has V(provenance)
+  type: dict
+  contains:
+    upstream:
+      description: What it was made from, near ones first, each as in RV(commits).
+      type: list
+      elements: dict
+    downstream:
+      description: What was made from it, near ones first, each as in RV(commits).
       type: list
       elements: dict
 pipelines:
@@ -177,7 +315,13 @@ pipelines:
       type: int
     spec:
       description: The spec, with the defaults of the cluster in it, names in camelCase, and V((hidden\))
-        in place of each value of C(transform.env).
+        in place of each value of C(transform.env) unless O(env) is set.
+      type: dict
+    user_spec:
+      description: The spec as its user gave it, without flags such as C(update); O(env) holds for it, too.
+      type: dict
+    metadata:
+      description: Keys and values that are kept for it.
       type: dict
 jobs:
   description: The jobs of these pipelines, newest first.
@@ -217,6 +361,81 @@ jobs:
     finished:
       description: When it ended. Null if it has not.
       type: str
+datums:
+  description: Datums of the job.
+  returned: if O(gather) has V(datums)
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Id of the datum.
+      type: str
+    job:
+      description: Id of the job.
+      type: str
+    state:
+      description: State in Pachyderm's own words.
+      type: str
+      sample: FAILED
+    files:
+      description: Its input files, as C(project/repo:/path).
+      type: list
+      elements: str
+    download_bytes:
+      description: Bytes that its worker read.
+      type: int
+    upload_bytes:
+      description: Bytes that its worker wrote.
+      type: int
+    process_seconds:
+      description: Seconds that user code took.
+      type: float
+logs:
+  description: Lines of the job's log, oldest first. Without Loki they are gone with the worker.
+  returned: if O(gather) has V(logs)
+  type: list
+  elements: dict
+  contains:
+    job:
+      description: Id of the job.
+      type: str
+    datum:
+      description: Id of the datum. Empty for what is not about one.
+      type: str
+    worker:
+      description: Name of the worker.
+      type: str
+    user:
+      description: Whether user code wrote the line.
+      type: bool
+    time:
+      description: When it was written, in ISO 8601.
+      type: str
+    message:
+      description: The line.
+      type: str
+defaults:
+  description:
+    - Defaults of the cluster and of projects, those that have any, as M(gpulab.pachyderm.pachyderm_defaults)
+      takes them.
+  returned: if O(gather) has V(defaults)
+  type: list
+  elements: dict
+  contains:
+    project:
+      description: The project. Null for those of the cluster.
+      type: str
+    spec:
+      description: What is set.
+      type: dict
+role_bindings:
+  description:
+    - Who has which roles, as M(gpulab.pachyderm.pachyderm_role_binding) takes it. Empty while authentication
+      is not active.
+  returned: if O(gather) has V(role_bindings)
+  type: list
+  elements: dict
+  sample: [{type: repo, project: default, name: data, roles: {"robot:ci": [repoReader]}}]
 files:
   description: Files and directories that match O(glob).
   returned: if O(gather) has V(files)
@@ -247,25 +466,34 @@ files:
 
 from typing import Any
 
-from ansible_collections.gpulab.pachyderm.plugins.module_utils._info import parse_query, run_query
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._info import READERS, parse_query, run_query
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._runner import run_module
 
-KINDS = ["projects", "repos", "branches", "pipelines", "jobs", "files"]
+STATES = ["failed", "success", "skipped", "starting", "recovered"]
 ARGUMENTS: dict[str, Any] = {
     "gather": {
         "type": "list",
         "elements": "str",
-        "choices": KINDS,
+        "choices": list(READERS),
         "default": ["repos", "pipelines", "jobs"],
     },
     "project": {"type": "str"},
     "repo": {"type": "str"},
     "branch": {"type": "str", "default": "master"},
+    "commit": {"type": "str"},
     "pipeline": {"type": "str"},
+    "job": {"type": "str"},
+    "datum": {"type": "str"},
+    "datum_states": {"type": "list", "elements": "str", "choices": STATES},
     "glob": {"type": "str", "default": "/**"},
     "content": {"type": "bool", "default": False},
+    "env": {"type": "bool", "default": False},
     "max_content_bytes": {"type": "int", "default": 65536},
+    "max_commits": {"type": "int", "default": 100},
     "max_jobs": {"type": "int", "default": 100},
+    "max_datums": {"type": "int", "default": 1000},
+    "max_log_lines": {"type": "int", "default": 1000},
+    "query": {"type": "str"},
 }
 
 
