@@ -26,12 +26,12 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 from pachyderm_sdk import Client
-from pachyderm_sdk.api import pfs
+from pachyderm_sdk.api import pfs, transaction
 
 from pachd_embedded.server import Server, Settings
 from pachd_embedded.workers.process import ProcessWorker
 from tests.contract.auth_lab import AuthLab
-from tests.contract.lab import AnyTextWith, Data, Lab, poll, projects
+from tests.contract.lab import AnyTextWith, Data, Lab, modification, poll, projects
 
 ADDRESS = os.environ.get("PACHD_ADDRESS", "")
 GPUS = 2
@@ -216,3 +216,59 @@ def open_pachd(tmp_path: Path, connect: Connect) -> Iterator[Callable[[str | Non
     server = Server(Settings(tmp_path / "open", "127.0.0.1:0", private_pfs=True))
     yield lambda token=None: connect(token, at=server.address)
     server.stop()
+
+
+@pytest.fixture
+def unmade(lab: Lab) -> Callable[[], Data]:
+    """Names of repos that are not there yet."""
+    return lambda: lab.data(lab.name("repo"))
+
+
+@pytest.fixture
+def batch(client: Client) -> Callable[..., transaction.TransactionInfo]:
+    return lambda *requests: client.transaction.batch_transaction(requests=list(requests))
+
+
+@pytest.fixture
+def inside(connect: Callable[..., Client]) -> Iterator[Client]:
+    """A client with an open transaction, which is deleted after the test if it is still there."""
+    client = connect()
+    opened = client.transaction.start_transaction()
+    yield client
+    outside = connect()
+    if outside.transaction.transaction_exists(opened):
+        outside.transaction.delete_transaction(transaction=opened)
+
+
+@pytest.fixture
+def new_file_set(client: Client) -> Callable[..., str]:
+    """The id of a new file set of these changes."""
+    return lambda *changes: client.pfs.create_file_set(iter(map(modification, changes))).file_set_id
+
+
+@pytest.fixture
+def file_set(client: Client) -> Callable[[str], Data]:
+    """A file set as what can be read: its id is the commit's."""
+
+    def of(file_set_id: str) -> Data:
+        data = Data(client, "__filesets__")
+        data.commit = lambda _at="": pfs.Commit(  # type: ignore[method-assign]
+            repo=pfs.Repo(name="__filesets__", type="user", project=pfs.Project(name="default")),
+            id=file_set_id,
+        )
+        return data
+
+    return of
+
+
+@pytest.fixture
+def commit_of_file_sets(client: Client) -> Callable[..., str]:
+    """The id of a finished commit that file sets were added to."""
+
+    def commit(data: Data, *file_set_ids: str) -> str:
+        data.start()
+        for file_set_id in file_set_ids:
+            client.pfs.add_file_set(commit=data.info().commit, file_set_id=file_set_id)
+        return str(data.finish().commit.id)
+
+    return commit

@@ -313,3 +313,12 @@ def state_of(job: Any) -> str:
 
 def _ended(job: Any) -> Any | None:
     return job if state_of(job) in ENDED else None
+
+
+def modification(change: Any) -> pfs.ModifyFileRequest:
+    """(path, bytes) adds, a path alone deletes, a CopyFile copies."""
+    if isinstance(change, str):
+        return pfs.ModifyFileRequest(delete_file=pfs.DeleteFile(path=change))
+    if isinstance(change, pfs.CopyFile):
+        return pfs.ModifyFileRequest(copy_file=change)
+    return pfs.ModifyFileRequest(add_file=pfs.AddFile(path=change[0], raw=change[1]))

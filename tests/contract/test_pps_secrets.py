@@ -166,6 +166,11 @@ class TestInPipelines:
         with refused(StatusCode.UNKNOWN, f"missing Kubernetes secret {name}"):
             lab.pipeline(lab.repo(a="1"), "true", transform={"secrets": secrets})
 
+    def test_a_dry_run_does_not_look_for_it(self, lab: Any, name: str) -> None:
+        secrets = [{"name": name, "env_var": "X", "key": "k"}]
+        text = lab.spec("dry", {"pfs": {"repo": "none", "glob": "/"}}, "true", transform={"secrets": secrets})
+        lab.create(text, dry_run=True)
+
     def test_a_key_that_is_missing_is_refused(self, lab: Any, refused: Any, new_secret: NewSecret) -> None:
         secrets = [{"name": new_secret(k="x"), "env_var": "X", "key": "other"}]
         with refused(StatusCode.UNKNOWN, "missing key other"):
