@@ -183,8 +183,10 @@ def test_roles_are_none_while_authentication_is_off_and_listed_while_it_is_on(la
     assert lab.run("info", gather=["role_bindings"])["role_bindings"] == []
     lab.client.auth.activate(root_token="root-token")
     lab.client.auth_token = "root-token"
+    lab.client.pfs.activate_auth()
     token = lab.client.auth.get_robot_token(robot="owner").token
-    lab.run("repo", repos=[{"name": "data"}, {"name": "other"}], auth_token=token)
+    made = lab.run("repo", repos=[{"name": "data"}, {"name": "other"}], auth_token=token)
+    assert made.get("changed"), made
     data = auth.Resource(type=auth.ResourceType.REPO, name="default/data")
     lab.client.auth.modify_role_binding(resource=data, principal="robot:ci", roles=["repoReader"])
     asked: dict[str, Any] = {"gather": ["role_bindings"], "auth_token": "root-token"}
