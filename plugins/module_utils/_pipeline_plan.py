@@ -20,6 +20,7 @@ class Pipeline:
     """A declared pipeline. `spec` is what is sent to pachd; None where only the state is declared.
 
     `inputs` are the repos it reads, `where` names the option or file that declares it, `notes` are warnings.
+    `step` is the number of the transaction in which a plan writes it.
     """
 
     project: str
@@ -28,6 +29,7 @@ class Pipeline:
     inputs: tuple[Key, ...] = ()
     where: str = ""
     notes: tuple[str, ...] = ()
+    step: int = 0
 
     @property
     def key(self) -> Key:
@@ -63,11 +65,12 @@ class ActualPipeline:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What all declared pipelines shall be: the options `state`, `reprocess` and `force`."""
+    """What all declared pipelines shall be: the options of these names."""
 
     state: str = "present"
     reprocess: bool = False
     force: bool = False
+    keep_repo: bool = False
 
 
 def ordered(pipelines: Sequence[Pipeline]) -> list[Pipeline]:
@@ -93,15 +96,31 @@ def _circle(left: Mapping[Key, Pipeline]) -> str:
         path.append(upstream)
 
 
+def missing_inputs(pipelines: Sequence[Pipeline], repos: Collection[Key]) -> list[Key]:
+    """Each input repo that is not among `repos`."""
+    return list(dict.fromkeys(key for p in pipelines for key in p.inputs if key not in repos))
+
+
 def check_inputs(pipelines: Sequence[Pipeline], repos: Collection[Key]) -> list[str]:
-    """A text for each input repo that neither exists nor is the output of one of `pipelines`."""
-    known = {*repos, *(pipeline.key for pipeline in pipelines)}
+    """A text for each pipeline and input repo that is not among `repos`."""
     return [
         f"{pipeline.where}: pipeline {pipeline.label}: input repo {project}/{repo} does not exist"
         for pipeline in pipelines
-        for project, repo in pipeline.inputs
-        if (project, repo) not in known
+        for project, repo in missing_inputs([pipeline], repos)
     ]
+
+
+def missing_projects(
+    pipelines: Sequence[Pipeline], new_repos: Sequence[Key], projects: Collection[str]
+) -> list[str]:
+    """A text for each project that a pipeline or a new repo needs and that is not among `projects`."""
+    found = [
+        f"{p.where}: pipeline {p.label}: project {p.project} does not exist"
+        for p in pipelines
+        if p.project not in projects
+    ]
+    inputs = [key for key in new_repos if key[0] not in projects]
+    return found + [f"input repo {key[0]}/{key[1]}: project {key[0]} does not exist" for key in inputs]
 
 
 def plan_pipelines(
@@ -109,10 +128,12 @@ def plan_pipelines(
     actual: Mapping[Key, ActualPipeline],
     wanted: Mapping[Key, Spec],
     target: Target,
+    new_repos: Sequence[Key] = (),
 ) -> Plan:
     """The writes that bring the declared pipelines, given in their order, about.
 
-    `wanted` has the spec, in the one form, that each declared one is to have. Raises PachydermError.
+    `wanted` has the spec, in the one form, that each declared one is to have; `new_repos` are made for them.
+    Raises PachydermError.
     """
     if target.state == "absent":
         return Plan(tuple(_deletes(declared, actual, target.force)))
@@ -128,7 +149,69 @@ def plan_pipelines(
             spec = known.spec
         actions += _writes(pipeline, known, spec or {}, target)
     notes = [note for pipeline in declared for note in (*pipeline.notes, *_lost(pipeline, actual, target))]
-    return Plan(tuple(actions), tuple(notes))
+    repos = [_new_repo(key) for key in new_repos]
+    if not target.reprocess:
+        notes += [note for action in actions if (note := _old_results(action, actual, wanted))]
+    return Plan((*repos, *in_steps(declared, actual, actions)), tuple(notes))
+
+
+def _new_repo(key: Key) -> Action:
+    shown = {"project": key[0], "name": key[1], "description": ""}
+    return Action("create", "repo", f"{key[0]}/{key[1]}", None, shown, key)
+
+
+def _old_results(
+    action: Action, actual: Mapping[Key, ActualPipeline], wanted: Mapping[Key, Spec]
+) -> str | None:
+    """A text for an update whose new code will not run on what was processed already."""
+    if action.verb != "update":
+        return None
+    old, new = actual[action.item.key].spec, wanted[action.item.key]
+    before, after = old.get("transform", {}), new.get("transform", {})
+    fields = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    if not fields or new.get("reprocessSpec") == "every_job":
+        return None
+    names = ", ".join(f"transform.{field}" for field in fields)
+    return (
+        f"pipeline {action.name}: its code has changed ({names}), and results of datums that were processed"
+        " before stay as they are; set reprocess to have them made anew"
+    )
+
+
+def in_steps(
+    declared: Sequence[Pipeline], actual: Mapping[Key, ActualPipeline], actions: Sequence[Action]
+) -> list[Action]:
+    """The actions in the order in which they are carried out, with the transaction of each write.
+
+    A pipeline that is new or reads other branches than before gets its commit at once, another one that is
+    updated or is downstream at the end of the transaction. Within one, the former would read old results of
+    the latter and never the new ones, so it waits for the next.
+    """
+    writes = {a.item.key: a for a in actions if a.verb in ("create", "update")}
+    known = [p if p.spec is not None else replace(p, inputs=actual[p.key].inputs) for p in declared]
+    keys = {p.key for p in declared}
+    rest = [Pipeline(project, name, inputs=a.inputs) for (project, name), a in actual.items()]
+    others = [p for p in reversed(rest) if p.key not in keys]
+    # Which transaction gives a pipeline a commit, and whether at its end.
+    moved: dict[Key, tuple[int, bool]] = {}
+    for pipeline in ordered([*others, *known]):
+        above = [moved[key] for key in pipeline.inputs if key in moved]
+        step = max((number for number, _at_end in above), default=0)
+        if pipeline.key in writes:
+            at_end = _reads_the_same(writes[pipeline.key], actual.get(pipeline.key))
+            step += not at_end and (step, True) in above
+            moved[pipeline.key] = step, at_end
+        elif above:
+            moved[pipeline.key] = step, True
+    placed = [replace(writes[p.key], item=replace(p, step=moved[p.key][0])) for p in known if p.key in writes]
+    placed.sort(key=lambda action: action.item.step)
+    return [*placed, *(action for action in actions if action.verb in ("start", "stop"))]
+
+
+def _reads_the_same(action: Action, known: ActualPipeline | None) -> bool:
+    if known is None or known.lost or action.after is None:
+        return False
+    return all(action.after["spec"].get(key) == known.spec.get(key) for key in ("input", "outputBranch"))
 
 
 def _lost(pipeline: Pipeline, actual: Mapping[Key, ActualPipeline], target: Target) -> list[str]:

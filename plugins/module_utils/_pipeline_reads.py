@@ -4,27 +4,22 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ._connection import Pachd
-from ._errors import PachdError, PachydermError, one_line
+from ._errors import PachdError, PachydermError
 from ._jobs import state_name
 from ._pipeline_plan import ActualPipeline, Key, Pipeline, Spec
+from ._plan import Plan
 from ._sdk import sdk
 from ._spec_normal import normal, pfs_inputs
-from ._spec_types import type_problem
 
 # Where a cluster says how many GPUs it has in all: a key of ClusterInfo.metadata.
 GPUS_KEY = "gpulab.gpus"
 
 _GPU_FIELDS = {"resourceLimits": "resource_limits", "resourceRequests": "resource_requests"}
-
-_BEFORE_PROTO_ERROR = re.compile(r"^.*Create Pipeline Request message: ")
-_PROTO_ERROR = re.compile(r"proto:\s*(?:syntax error\s*)?(?:\(line 1:\d+\):)?\s*(?P<problem>.+)$")
-_UNKNOWN_FIELD = re.compile(r'unknown field "(?P<name>[^"]+)"')
 
 
 def input_repos(value: Any, project: str) -> tuple[Key, ...]:
@@ -34,11 +29,22 @@ def input_repos(value: Any, project: str) -> tuple[Key, ...]:
 
 
 def read_pipelines(pachd: Pachd, declared: Iterable[Pipeline]) -> dict[Key, ActualPipeline]:
-    """Every pipeline, in one call; of the `declared` ones also what their output branches have lost."""
+    """Every pipeline, in one call; in another, what the output branches of the `declared` ones have lost."""
+    names = [pipeline.key for pipeline in declared]
+    try:
+        return _read(pachd, names)
+    except PachdError as error:
+        if error.code != "NOT_FOUND":
+            raise
+        # Somebody deleted one of them between the two calls.
+        return _read(pachd, names)
+
+
+def _read(pachd: Pachd, declared: Iterable[Key]) -> dict[Key, ActualPipeline]:
     pps = sdk().pps
     transform = pps.PipelineInfoPipelineType.PIPELINE_TYPE_TRANSFORM.value
     found = {}
-    for info in pachd.pps.list_pipeline(details=True):
+    for info in pachd.pps.list_pipeline():
         project = info.pipeline.project.name
         spec = normal(json.loads(info.effective_spec_json or "{}"), project)
         found[project, info.pipeline.name] = ActualPipeline(
@@ -50,28 +56,40 @@ def read_pipelines(pachd: Pachd, declared: Iterable[Pipeline]) -> dict[Key, Actu
             reason=info.reason,
             is_transform=info.type == transform,
         )
-    for pipeline in declared:
-        known = found.get(pipeline.key)
-        # A stopped pipeline has no provenance; starting it brings that back.
-        if known is not None and not known.stopped:
-            found[pipeline.key] = _with_provenance(pachd, pipeline, known)
+    # A stopped pipeline has no provenance; starting it brings that back.
+    running = [key for key in declared if key in found and not found[key].stopped]
+    provenance = _provenance(pachd, running)
+    for key in running:
+        found[key] = _with_provenance(key, found[key], provenance)
     return found
 
 
-def _with_provenance(pachd: Pachd, pipeline: Pipeline, known: ActualPipeline) -> ActualPipeline:
-    """Deleting an input repo with force takes the provenance away, and making it again does not return it."""
+def _provenance(pachd: Pachd, pipelines: Sequence[Key]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """The direct provenance of each branch (project, repo, branch) that is made from a pipeline's spec."""
+    if not pipelines:
+        return {}
+    start = [branch_picker(project, name, "master", "spec") for project, name in pipelines]
+    return {
+        (info.branch.repo.project.name, info.branch.repo.name, info.branch.name): tuple(
+            _branch(b.repo.project.name, b.repo.name, b.repo.type, b.name) for b in info.direct_provenance
+        )
+        for info in pachd.pfs.walk_branch_subvenance(start=start, max_depth=1)
+        if info.branch.repo.type == "user"
+    }
+
+
+def branch_picker(project: str, repo: str, branch: str, kind: str = "user") -> Any:
     pfs = sdk().pfs
-    repo = pfs.Repo(name=pipeline.name, type="user", project=pfs.Project(name=pipeline.project))
-    try:
-        branch = pachd.pfs.inspect_branch(branch=pfs.Branch(repo=repo, name=known.output_branch))
-        names = [
-            _branch(b.repo.project.name, b.repo.name, b.repo.type, b.name) for b in branch.direct_provenance
-        ]
-    except PachdError as error:
-        if error.code != "NOT_FOUND":
-            raise
-        names = []
-    needed = [_branch(pipeline.project, pipeline.name, "spec", "master")]
+    name = pfs.RepoPickerRepoName(name=repo, type=kind, project=pfs.ProjectPicker(name=project))
+    return pfs.BranchPicker(name=pfs.BranchPickerBranchName(name=branch, repo=pfs.RepoPicker(name=name)))
+
+
+def _with_provenance(
+    key: Key, known: ActualPipeline, provenance: Mapping[tuple[str, ...], tuple[str, ...]]
+) -> ActualPipeline:
+    """Deleting an input repo with force takes the provenance away, and making it again does not return it."""
+    names = provenance.get((*key, known.output_branch), ())
+    needed = [_branch(*key, "spec", "master")]
     # pachd chooses the branch of an input with a trigger.
     needed += [
         _branch(one["project"], one["repo"], one["repoType"], one["branch"])
@@ -122,40 +140,28 @@ def _gpus(pachd: Pachd) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-def effective_spec(pachd: Pachd, pipeline: Pipeline, project_exists: bool) -> Spec:
-    """The spec, in the one form, that pachd would give the pipeline, defaults and all, by a dry run."""
-    where = f"{pipeline.where}: pipeline {pipeline.label}"
-    if problem := type_problem(pipeline.spec or {}):
-        raise PachydermError(f"{where}: {problem}")
-    if not project_exists:
-        return normal(pipeline.spec or {}, pipeline.project)
-    text = json.dumps(pipeline.spec)
+def missing_secrets(pachd: Pachd, plan: Plan, wanted: Mapping[Key, Spec]) -> list[str]:
+    """A text for each secret that a pipeline to be written names and that does not exist.
+
+    pachd looks for those of a single pipeline only, not for those of a transaction.
+    """
+    users: dict[str, Pipeline] = {}
+    for action in plan.actions:
+        if action.kind == "pipeline" and action.verb in ("create", "update"):
+            for secret in wanted[action.item.key].get("transform", {}).get("secrets", []):
+                users.setdefault(secret.get("name", ""), action.item)
+    return [
+        f"{pipeline.where}: pipeline {pipeline.label}: secret {name} does not exist"
+        for name, pipeline in users.items()
+        if not _secret_exists(pachd, name)
+    ]
+
+
+def _secret_exists(pachd: Pachd, name: str) -> bool:
     try:
-        answer = pachd.pps.create_pipeline_v2(create_pipeline_request_json=text, dry_run=True, update=True)
+        pachd.pps.inspect_secret(secret=sdk().pps.Secret(name=name))
     except PachdError as error:
-        # From None: pachd's own text holds the whole spec, values of variables and all.
-        raise PachydermError(f"{where}: {_refusal(pipeline, error)}") from None
-    return normal(json.loads(answer.effective_create_pipeline_request_json), pipeline.project)
-
-
-def _refusal(pipeline: Pipeline, error: PachdError) -> str:
-    """pachd's text without the spec in it; what a user needs is the field."""
-    problem = _BEFORE_PROTO_ERROR.sub("", one_line(str(error)))
-    if found := _PROTO_ERROR.match(problem):
-        problem = found["problem"]
-    if unknown := _UNKNOWN_FIELD.search(problem):
-        paths = ", ".join(_paths(pipeline.spec or {}, unknown["name"], ""))
-        return f'unknown field "{unknown["name"]}"' + (f" ({paths})" if paths else "")
-    return problem
-
-
-def _paths(value: Any, name: str, prefix: str) -> Iterator[str]:
-    """Where in a spec a field of this name is."""
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == name:
-                yield f"{prefix}{key}"
-            yield from _paths(inner, name, f"{prefix}{key}.")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _paths(item, name, f"{prefix.removesuffix('.')}[{index}].")
+        if "not found" not in error.text:
+            raise
+        return False
+    return True

@@ -4,23 +4,34 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ._connection import Pachd
-from ._errors import PachdError, PachydermError, first_few
+from ._errors import PachydermError, first_few
 from ._jobs import wait_for_job
 from ._names import pipeline_name, project_name
-from ._pipeline_plan import ActualPipeline, Key, Pipeline, Spec, Target, check_inputs, ordered, plan_pipelines
-from ._pipeline_reads import check_gpus, effective_spec, input_repos, read_pipelines
-from ._plan import Action, Outcome, Plan, refuse_twice
+from ._pipeline_plan import (
+    ActualPipeline,
+    Key,
+    Pipeline,
+    Spec,
+    Target,
+    check_inputs,
+    missing_inputs,
+    missing_projects,
+    ordered,
+    plan_pipelines,
+)
+from ._pipeline_reads import check_gpus, input_repos, missing_secrets, read_pipelines
+from ._pipeline_specs import effective_specs
+from ._pipeline_write import Planned, carry_out
+from ._plan import Outcome, Plan, refuse_twice
 from ._projects import read_projects
-from ._repos import read_repos
-from ._sdk import sdk
+from ._repos import ActualRepo, read_repos
 from ._spec_1x import convert, plain
 from ._spec_env import forget_env
 from ._spec_file import load_specs
@@ -32,6 +43,7 @@ class Task:
 
     pipelines: tuple[Pipeline, ...]
     target: Target
+    create_repos: bool
     wait_timeout: float | None
 
 
@@ -44,14 +56,15 @@ def parse_task(params: Mapping[str, Any]) -> Task:
     for spec in (params["pipeline"], *(params["pipelines"] or ())):
         forget_env(spec)
     params = given
-    target = Target(params["state"], params["reprocess"], params["force"])
+    target = Target(params["state"], params["reprocess"], params["force"], params["keep_repo"])
     found = [_pipeline(spec, where, params["project"], target) for spec, where in _specs(params)]
     if problem := refuse_twice("pipeline", [p.label for p in found], "pipelines"):
         raise PachydermError(problem)
     if params["wait_timeout"] <= 0:
         raise PachydermError(f"wait_timeout: must be more than 0 seconds, not {params['wait_timeout']:g}")
     wait = params["wait"] and params["state"] in ("present", "started")
-    return Task(tuple(ordered(found)), target, params["wait_timeout"] if wait else None)
+    wait_timeout = params["wait_timeout"] if wait else None
+    return Task(tuple(ordered(found)), target, params["create_repos"], wait_timeout)
 
 
 def _specs(params: Mapping[str, Any]) -> Iterator[tuple[Spec, str]]:
@@ -110,23 +123,16 @@ def _pipeline(item: Spec, where: str, project: str, target: Target) -> Pipeline:
 
 def run_task(pachd: Pachd, task: Task, check_mode: bool) -> Outcome:
     """Brings the pipelines about and waits for their jobs; in check mode it only says what it would write."""
-    # Repos first: a pipeline made between the two reads would seem to be a repo in the way of itself.
-    repos = {} if task.target.state == "absent" else read_repos(pachd)
     actual = read_pipelines(pachd, task.pipelines)
-    warnings: list[str] = []
-    wanted: dict[Key, Spec] = {}
-    if task.target.state != "absent":
-        projects = read_projects(pachd)
-        warnings = _missing(task, projects, repos, actual, check_mode)
-        for pipeline in task.pipelines:
-            if pipeline.spec is not None:
-                wanted[pipeline.key] = effective_spec(pachd, pipeline, pipeline.project in projects)
-        check_gpus(pachd, task.pipelines, wanted)
-    plan = plan_pipelines(task.pipelines, actual, wanted, task.target)
+    plan, specs = _planned(pachd, task, actual, check_mode)
     if not check_mode and plan.changed:
-        plan = _carry_out(pachd, task, plan, wanted)
+
+        def again() -> Planned:
+            return _planned(pachd, task, read_pipelines(pachd, task.pipelines), check_mode)
+
+        plan = carry_out(pachd, (plan, specs), again, task.target)
         actual = read_pipelines(pachd, ())
-    outcome = Outcome(plan, {}, warnings)
+    outcome = Outcome(plan)
     outcome.values["pipelines"] = [_values(p, actual.get(p.key), plan) for p in task.pipelines]
     outcome.values["jobs"] = []
     if task.wait_timeout is not None and not check_mode:
@@ -134,82 +140,59 @@ def run_task(pachd: Pachd, task: Task, check_mode: bool) -> Outcome:
     return outcome
 
 
-def _carry_out(pachd: Pachd, task: Task, plan: Plan, wanted: Mapping[Key, Spec]) -> Plan:
-    """Does what is planned, and returns what was done.
+def _planned(pachd: Pachd, task: Task, actual: Mapping[Key, ActualPipeline], check_mode: bool) -> Planned:
+    """Everything that can be refused is refused here, before anything is written.
 
-    A pipeline that somebody else made meanwhile is compared anew, once.
+    Projects, repos and secrets that do not exist are warnings in check mode, where an earlier task may be
+    about to create them.
     """
-    done: list[Action] = []
-    for again in (True, False):
-        try:
-            for action in plan.actions:
-                _apply(pachd, action, task.target)
-                done.append(action)
-            break
-        except PachdError as error:
-            if not again:
-                raise PachydermError(f"somebody else changes the same pipelines: {error}") from error
-            actual = read_pipelines(pachd, task.pipelines)
-            plan = plan_pipelines(task.pipelines, actual, wanted, task.target)
-    return Plan(tuple(done), plan.warnings)
-
-
-def _missing(
-    task: Task,
-    projects: Collection[str],
-    repos: Collection[Key],
-    actual: Mapping[Key, ActualPipeline],
-    check_mode: bool,
-) -> list[str]:
-    """Texts for projects and repos that the specs need and that do not exist.
-
-    They are warnings in check mode, where an earlier task may be about to create them. Raises PachydermError
-    for them otherwise.
-    """
+    if task.target.state == "absent":
+        return plan_pipelines(task.pipelines, actual, {}, task.target), {}
+    declared = [pipeline for pipeline in task.pipelines if pipeline.spec is not None]
+    in_doubt = [p for p in declared if _is_in_doubt(p, actual.get(p.key))]
+    repos = read_repos(pachd) if in_doubt else {}
+    projects = set(read_projects(pachd)) if in_doubt else {p.project for p in declared}
+    _refuse_names_in_use(in_doubt, repos, actual)
+    known = {*repos, *(p.key for p in declared)}
+    new_repos = missing_inputs(in_doubt, known) if task.create_repos else []
     problems = [
-        f"{p.where}: pipeline {p.label}: project {p.project} does not exist"
-        for p in task.pipelines
-        if p.spec is not None and p.project not in projects
+        *missing_projects(in_doubt, new_repos, projects),
+        *check_inputs(in_doubt, {*known, *new_repos}),
     ]
-    problems += check_inputs([p for p in task.pipelines if p.spec is not None], repos)
+    _refuse(problems, check_mode)
+    specs = effective_specs(pachd, declared, actual, projects)
+    wanted = {key: effective.spec for key, effective in specs.items()}
+    check_gpus(pachd, task.pipelines, wanted)
+    plan = plan_pipelines(task.pipelines, actual, wanted, task.target, new_repos)
+    problems += missing_secrets(pachd, plan, wanted)
+    _refuse(problems, check_mode)
+    return replace(plan, warnings=(*plan.warnings, *(f"{problem} yet" for problem in problems))), specs
+
+
+def _is_in_doubt(pipeline: Pipeline, known: ActualPipeline | None) -> bool:
+    """Whether its project or a repo may be missing: those of one that is there and works are not."""
+    return known is None or known.stopped or bool(known.lost) or pipeline.inputs != known.inputs
+
+
+def _refuse(problems: Sequence[str], check_mode: bool) -> None:
     if problems and not check_mode:
-        raise PachydermError(f"{first_few(problems)}; create it first")
-    for pipeline in task.pipelines:
-        if pipeline.key in repos and pipeline.key not in actual:
+        raise PachydermError(f"{first_few(list(problems))}; create it first")
+
+
+def _refuse_names_in_use(
+    pipelines: Sequence[Pipeline], repos: Mapping[Key, ActualRepo], actual: Mapping[Key, ActualPipeline]
+) -> None:
+    for pipeline in pipelines:
+        repo = repos.get(pipeline.key)
+        if repo and not repo.of_pipeline and pipeline.key not in actual:
             raise PachydermError(
                 f"{pipeline.where}: pipeline {pipeline.label}: a repo of this name is in the"
                 " way of its output; choose another name"
             )
-    return [f"{problem} yet" for problem in problems]
-
-
-def _apply(pachd: Pachd, action: Action, target: Target) -> None:
-    """One call. Raises PachdError if somebody else has made the pipeline meanwhile, else PachydermError."""
-    pipeline: Pipeline = action.item
-    message = sdk().pps.Pipeline(name=pipeline.name, project=sdk().pfs.Project(name=pipeline.project))
-    try:
-        if action.verb == "delete":
-            pachd.pps.delete_pipeline(pipeline=message, force=target.force)
-        elif action.verb == "start":
-            pachd.pps.start_pipeline(pipeline=message)
-        elif action.verb == "stop":
-            pachd.pps.stop_pipeline(pipeline=message, must_exist=True)
-        else:
-            is_update = action.verb == "update"
-            pachd.pps.create_pipeline_v2(
-                create_pipeline_request_json=json.dumps(pipeline.spec),
-                update=is_update,
-                reprocess=is_update and target.reprocess,
-            )
-    except PachdError as error:
-        if action.verb == "create" and error.code == "ALREADY_EXISTS":
-            raise
-        where = f"{pipeline.where}: pipeline {pipeline.label}"
-        raise PachydermError(f"{where}: cannot {action.verb} it: {error}") from error
 
 
 def _values(pipeline: Pipeline, known: ActualPipeline | None, plan: Plan) -> dict[str, Any]:
-    actions = [action.verb for action in plan.actions if action.item.key == pipeline.key]
+    actions = [a.verb for a in plan.actions if (a.kind, a.name) == ("pipeline", pipeline.label)]
     return {
         "project": pipeline.project,
         "name": pipeline.name,

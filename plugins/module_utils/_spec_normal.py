@@ -27,9 +27,10 @@ INTEGERS = ("int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32",
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a message: its name in JSON, its type in protobuf, and what its values are."""
+    """A field of a message: its names in JSON and in Python, its type in protobuf, what its values are."""
 
     name: str
+    attribute: str
     kind: str
     repeated: bool
     presence: bool
@@ -56,6 +57,23 @@ def normal(spec: Mapping[str, Any], project: str) -> Spec:
     return whole
 
 
+def merged(defaults: Mapping[str, Any], spec: Mapping[str, Any], message: Any) -> Spec:
+    """`spec` over `defaults`, which have camelCase names, as pachd merges them: by RFC 7396."""
+    fields = fields_of(message) if message else {}
+    whole = dict(defaults)
+    for key, raw in spec.items():
+        field = fields.get(plain(key))
+        name = field.name if field else key
+        if raw is None:
+            whole.pop(name, None)
+        elif isinstance(raw, Mapping):
+            below, old = field.of if field and field.kind == "message" else None, whole.get(name)
+            whole[name] = merged(old if isinstance(old, Mapping) else {}, raw, below)
+        else:
+            whole[name] = raw
+    return whole
+
+
 def pfs_inputs(value: Any) -> Iterator[Spec]:
     """Each pfs input of an input in the one form, at any depth."""
     if not isinstance(value, dict):
@@ -76,7 +94,7 @@ def fields_of(message: Any) -> dict[str, Field]:
         repeated = about.default_gen[name] is list
         has_presence = meta.proto_type == "message" or bool(meta.wraps) or meta.optional or bool(meta.group)
         of = about.cls_by_field.get(name)
-        found[plain(name)] = Field(_json_name(name), meta.proto_type, repeated, has_presence, of)
+        found[plain(name)] = Field(_json_name(name), name, meta.proto_type, repeated, has_presence, of)
     return found
 
 
@@ -124,11 +142,12 @@ def _single(raw: Any, field: Field) -> Any:
     if field.kind == "double":
         return _attempt(raw, float)
     if field.kind == "enum":
-        return _enum(raw, field.of)
+        return enum_number(raw, field.of)
     return raw
 
 
-def _enum(raw: Any, enum: Any) -> Any:
+def enum_number(raw: Any, enum: Any) -> Any:
+    """The number of an enum's name; of what is none, `raw` itself."""
     if isinstance(raw, str):
         number = next((member.value for member in enum if member.name == raw), None)
         return raw if number is None else number

@@ -14,6 +14,10 @@ description:
   - Creates, updates, starts, stops and deletes pipelines, and waits for their jobs.
   - Takes a spec, a file of specs, or a list of both, and puts them into the order in which they read each
     other's output.
+  - Several pipelines, and the repos that O(create_repos) makes for them, are written in one transaction, so
+    that either all of them are there or, when pachd refuses one, none. Only where a new pipeline, or one with
+    a new input, reads what another one makes that is updated in the same task, the updates are one
+    transaction and it is in a second one, since its first job would get old data otherwise.
   - Compares the spec that pachd would make of the declared one, by a dry run, with the one that the pipeline
     has. If they mean the same, nothing is sent; pachd itself would make a new version, start all workers
     again and kill running jobs.
@@ -37,8 +41,9 @@ attributes:
   check_mode:
     support: full
     details:
-      - Uses pachd's own dry run. A project or an input repo that does not exist is a warning in check mode,
-        where an earlier task may be about to create it, and an error otherwise. Jobs are not waited for.
+      - Uses pachd's own dry run. A project, an input repo or a secret that does not exist is a warning in
+        check mode, where an earlier task may be about to create it, and an error otherwise. Jobs are not
+        waited for.
   diff_mode:
     support: full
     details:
@@ -85,7 +90,7 @@ options:
   reprocess:
     description:
       - When a pipeline is updated, process all datums again, also those that were processed already.
-        Without it Pachyderm keeps their old results, even if the code has changed.
+        Without it Pachyderm keeps their old results, even if the code has changed; a warning says so then.
       - Does nothing to a pipeline that does not differ.
     type: bool
     default: false
@@ -95,6 +100,20 @@ options:
         B(Those have no input any more).
     type: bool
     default: false
+  keep_repo:
+    description:
+      - With O(state=absent), keep the output repos, with all results in them, as ordinary repos.
+      - A pipeline of the same name cannot be created again before its repo is deleted.
+    type: bool
+    default: false
+    version_added: 0.1.0
+  create_repos:
+    description:
+      - Create repos that the pipelines read and that do not exist, in the same transaction. Without it, a
+        repo that does not exist is an error, since it may be a slip of the pen.
+    type: bool
+    default: false
+    version_added: 0.1.0
   wait:
     description:
       - Wait for the newest job of each pipeline, whether or not anything was changed, upstream ones first.
@@ -156,12 +175,19 @@ EXAMPLES = r"""
         pipelines:
           - src: /srv/lab/pipelines/leaderboard.yaml
           - src: /srv/lab/pipelines/train.yaml
+        create_repos: true
         reprocess: true
 
     - name: Free the GPUs
       gpulab.pachyderm.pachyderm_pipeline:
         name: gpu
         state: stopped
+
+    - name: Delete the pipeline, and keep its results
+      gpulab.pachyderm.pachyderm_pipeline:
+        name: gpu
+        state: absent
+        keep_repo: true
 """
 
 RETURN = r"""
@@ -170,7 +196,9 @@ actions:
   returned: always
   type: list
   elements: dict
-  sample: [{action: create, kind: pipeline, name: default/gpu}]
+  sample:
+    - {action: create, kind: repo, name: default/data}
+    - {action: create, kind: pipeline, name: default/gpu}
 pipelines:
   description: The declared pipelines as pachd has them now, in the order of their inputs.
   returned: success, and when a job has failed
@@ -261,6 +289,8 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": ["present", "started", "stopped", "absent"], "default": "present"},
     "reprocess": {"type": "bool", "default": False},
     "force": {"type": "bool", "default": False},
+    "keep_repo": {"type": "bool", "default": False},
+    "create_repos": {"type": "bool", "default": False},
     "wait": {"type": "bool", "default": False},
     "wait_timeout": {"type": "float", "default": 600.0},
 }

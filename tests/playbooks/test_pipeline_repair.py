@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pachyderm_sdk.api import pfs
 
-from ansible_collections.gpulab.pachyderm.plugins.module_utils import _pipelines
+from ansible_collections.gpulab.pachyderm.plugins.module_utils import _pipeline_write
 
 from .conftest import Lab
 from .pipelines import lab_with_data, run, spec, verbs
@@ -71,15 +71,15 @@ def test_stopped_pipeline_has_lost_nothing(data: Lab) -> None:
 def test_pipeline_made_by_somebody_else_meanwhile(
     data: Lab, monkeypatch: pytest.MonkeyPatch, theirs: str, actions: list[tuple[str, str]]
 ) -> None:
-    apply = _pipelines._apply
+    write = _pipeline_write._write
 
-    def too_late(pachd: Any, action: Any, target: Any) -> None:
-        if action.verb == "create" and action.item.name == "b":
+    def too_late(pachd: Any, actions: Any, *others: Any) -> None:
+        if "b" not in [info.pipeline.name for info in data.client.pps.list_pipeline()]:
             text = json.dumps(spec("b", script=theirs))
             data.client.pps.create_pipeline_v2(create_pipeline_request_json=text)
-        apply(pachd, action, target)
+        write(pachd, actions, *others)
 
-    monkeypatch.setattr(_pipelines, "_apply", too_late)
+    monkeypatch.setattr(_pipeline_write, "_write", too_late)
     result = data.run("pipeline", pipelines=[spec("a"), spec("b"), spec("c")])
     assert verbs(result) == [("create", "default/a"), *actions, ("create", "default/c")]
     assert [pipeline["version"] for pipeline in result["pipelines"]] == [1, 1 + len(actions), 1]

@@ -116,9 +116,8 @@ def test_circle(pipelines: list[Pipeline], circle: str) -> None:
 
 def test_inputs_may_come_from_the_list() -> None:
     pipelines = [declared("a", "data"), declared("b", "a", "nope")]
-    assert check_inputs(pipelines, [("default", "data")]) == [
-        "b: pipeline default/b: input repo default/nope does not exist"
-    ]
+    known = [("default", "data"), *(pipeline.key for pipeline in pipelines)]
+    assert check_inputs(pipelines, known) == ["b: pipeline default/b: input repo default/nope does not exist"]
 
 
 def test_delete_goes_downstream_first_and_not_without_force() -> None:
