@@ -30,7 +30,7 @@ def pfs_input(**changes: Any) -> dict[str, Any]:
 
 def refusal(text: str) -> PachError:
     with pytest.raises(PachError) as caught:
-        check_spec(make_effective(text).request)
+        check_spec(make_effective(text).request, {})
     return caught.value
 
 

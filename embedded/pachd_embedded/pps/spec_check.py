@@ -45,10 +45,11 @@ def static_error(request: Any) -> str:
 def check_spec(request: Any, secrets: Mapping[str, Collection[str]] | None = None) -> None:
     """Raises PachError (UNKNOWN) for the first thing that pachd refuses in a CreatePipelineRequest.
 
-    `request` is an EffectiveSpec's; `secrets` maps the Kubernetes secrets that exist to their keys. Whether
-    repos and projects exist is for the caller to see.
+    `request` is an EffectiveSpec's; `secrets` maps the Kubernetes secrets that exist to their keys; None
+    leaves them alone. Whether repos and projects exist is for the caller to see.
     """
-    _check_secrets(request, secrets or {})
+    if secrets is not None:
+        _check_secrets(request, secrets)
     check_pipeline_name(request.pipeline.name, request.pipeline.project.name)
     reason = (
         _request_error(request)
