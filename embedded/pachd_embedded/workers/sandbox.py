@@ -22,7 +22,6 @@ import errno
 import marshal
 import os
 import select
-from typing import Any, NoReturn
 
 from pachd_embedded.workers import rootfs, syscalls
 from pachd_embedded.workers.syscalls import (
@@ -32,6 +31,11 @@ from pachd_embedded.workers.syscalls import (
     CLONE_NEWUSER,
     CLONE_NEWUTS,
 )
+
+# typing takes longer to import than Python to start. Checkers of types take this name to be true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 # Why a kernel may refuse a user namespace to root as well: a chroot or a container's filter (EPERM),
 # a limit of zero (ENOSPC), a kernel built without them (EINVAL).
