@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Thin verbs; what they do is in scripts/ and testlab/. Everything is made inside of the checkout, but for the test
 # nodes' images and packages, which are kept in the user's cache directory (TESTLAB_CACHE).
-.PHONY: help setup demo report check test test-cluster nodes nodes-down cluster cluster-down stop clean
+.PHONY: help setup demo report check lint test test-cluster nodes nodes-down cluster cluster-down stop clean
 .DEFAULT_GOAL := help
 nodes := build/testlab/nodes/inventory.yml
 simulated := build/testlab/simulated
 
 # A venv holds its own path: the stamps of one that was moved with the checkout do not count.
 ifeq ($(shell grep -sF "$(CURDIR)/.venv" .venv/bin/activate),)
-$(shell rm -f .venv/demo.stamp .venv/test.stamp)
+$(shell rm -f .venv/*.stamp)
 endif
 
 help: ## List the verbs
@@ -19,8 +19,11 @@ setup: .venv/demo.stamp .lab/data/iris.csv ## Make .venv with what the demo need
 .venv/demo.stamp: requirements/demo.txt requirements/modules.txt requirements/constraints.txt
 	@scripts/setup.sh demo
 
-.venv/test.stamp: $(wildcard requirements/*.txt)
+.venv/test.stamp: $(filter-out requirements/gates%,$(wildcard requirements/*.txt))
 	@scripts/setup.sh test
+
+.venv/gates.stamp: requirements/gates.txt requirements/gates-constraints.txt | .venv/test.stamp
+	@scripts/setup.sh gates
 
 .lab/data/iris.csv: | .venv/demo.stamp
 	@.venv/bin/python examples/datasets/export.py .lab/data breast_cancer digits iris wine
@@ -31,10 +34,13 @@ demo: .venv/demo.stamp ## A whole lab: real data, GPU pipeline, results; deletes
 report: .venv/demo.stamp ## What the running lab holds (that of LAB, or at ADDRESS)
 	@scripts/report.sh
 
-check: .venv/test.stamp ## Fast checks: linters, types, unit tests
-	@scripts/test.sh lint unit
+check: .venv/test.stamp .venv/gates.stamp ## Fast checks: linters, types, unit tests
+	@scripts/test.sh style unit
 
-test: .venv/test.stamp ## All tests
+lint: .venv/test.stamp .venv/gates.stamp ## All gates of a published collection, also on what is built of it
+	@scripts/test.sh lint
+
+test: .venv/test.stamp .venv/gates.stamp ## All tests
 	@scripts/test.sh
 
 test-cluster: .venv/test.stamp ## Tests on a real Kubernetes with simulated GPUs; the first time it is built (needs root)

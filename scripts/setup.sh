@@ -1,10 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# setup.sh SET: make .venv in the checkout and install requirements/SET.txt into it; SET is demo or test.
+# setup.sh SET: make .venv in the checkout and install requirements/SET.txt into it; SET is demo, test or gates.
+# The gates' tools have a venv of their own in it.
 # PYTHON names the interpreter to make it with (python3).
 set -eu
 cd "$(dirname "$0")/.."
 set_name=$1
+venv=.venv
+constraints=requirements/constraints.txt
 python=${PYTHON:-python3}
 
 fail() {
@@ -24,8 +27,14 @@ if ! grep -qsF "$PWD/.venv" .venv/bin/activate || ! .venv/bin/python -c 'import 
         fail "$python -m venv does not work; on Debian: apt install python3-venv (or python3-full)"
 fi
 
-echo "setup: installing what requirements/$set_name.txt names into .venv (once; it takes a minute or two)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
-    --requirement "requirements/$set_name.txt" --constraint requirements/constraints.txt ||
+if [ "$set_name" = gates ]; then
+    venv=.venv/gates
+    constraints=requirements/gates-constraints.txt
+    [ -x "$venv/bin/python" ] || .venv/bin/python -m venv "$venv"
+fi
+
+echo "setup: installing what requirements/$set_name.txt names into $venv (once; it takes a minute or two)"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+    --requirement "requirements/$set_name.txt" --constraint "$constraints" ||
     fail "pip could not install requirements/$set_name.txt; see above"
 touch ".venv/$set_name.stamp"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # All tests, stage by stage; goes on after a failure and sums up at the end.
-# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes demo (default: these), cluster, cluster_all
+# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes demo (default: these), style, cluster, cluster_all
 # CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs; so does a stage
 # that this machine cannot run, but for those that OPTIONAL_STAGES names.
 set -uo pipefail
@@ -11,6 +11,7 @@ export PATH="$PWD/.venv/bin:$PATH:/usr/sbin:/sbin" LC_ALL=C.UTF-8 ANSIBLE_CONFIG
 # A copy of the collection that ansible-lint made of an older state would win over the checkout.
 rm -rf .ansible
 log=$(mktemp)
+gate_results=$(mktemp -d)
 trap finish EXIT
 trap 'exit 130' INT TERM
 # The screen, also for what check keeps in the log.
@@ -20,7 +21,7 @@ failed=0
 failures=()
 
 finish() {
-    rm -f "$log"
+    rm -rf "$log" "$gate_results"
     [ -z "${nodes_used:-}" ] || python -m testlab down --lab 'molecule-*' --lab 'test-*'
 }
 
@@ -38,6 +39,37 @@ check() {
         cat "$log"
         printf '    FAILED (%d s)\n' $((SECONDS - started))
     fi
+}
+
+# gate NAME COMMAND...: a check beside others, as many at a time as there are processors; `gates` waits for them.
+gate() {
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+    run_gate "$@" &
+}
+
+run_gate() {
+    local name=$1 started=$SECONDS own
+    shift
+    own=$(mktemp "$gate_results/log.XXXXXX")
+    if "$@" >"$own" 2>&1; then
+        printf -- '--- %s: passed (%d s)\n' "$name" $((SECONDS - started))
+        echo "$name" >>"$gate_results/passed"
+    else
+        # In one piece, since others write as well.
+        printf -- '--- %s\n%s\n--- %s: FAILED (%d s)\n' "$name" "$(cat "$own")" "$name" $((SECONDS - started))
+        echo "$name" >>"$gate_results/failed"
+    fi
+}
+
+gates() {
+    wait
+    local name
+    while read -r name; do
+        failed=$((failed + 1))
+        failures+=("$name")
+    done < <(cat "$gate_results/failed" 2>/dev/null)
+    passed=$((passed + $(cat "$gate_results/passed" 2>/dev/null | wc -l)))
+    rm -rf "${gate_results:?}"/*
 }
 
 # count WORD: the number before WORD in pytest's closing line.
@@ -87,16 +119,40 @@ demo() {
     LAB=build/demo ADDRESS="127.0.0.1:$port" KEEP='' scripts/demo.sh && rm -rf build/demo
 }
 
+# One cache, so one after the other.
+types() {
+    mypy -p pachd_embedded -p ansible_collections.gpulab.pachyderm.plugins -p testlab &&
+        mypy scripts roles/*/files/*.py examples/datasets
+}
+
+# What looks at the sources, in a minute or so.
+style() {
+    gate "mypy" types
+    gate "ruff check" ruff check
+    gate "ruff format" ruff format --check
+    gate "yamllint" yamllint --strict .
+    gate "reuse: every file says its licence" scripts/gates.sh licences
+    gate "antsibull-changelog: fragments" scripts/gates.sh changelog
+}
+
+stage_style() {
+    style
+    gates
+}
+
+# All gates of a published collection: its sources, and what users get of it.
 stage_lint() {
-    check "ruff check" ruff check
-    check "ruff format" ruff format --check
-    check "mypy: embedded pachd" mypy -p pachd_embedded
-    check "mypy: plugins" mypy -p ansible_collections.gpulab.pachyderm.plugins
-    check "mypy: testlab" mypy -p testlab
-    check "mypy: scripts, roles, examples" mypy scripts roles/*/files/*.py examples/datasets
-    check "yamllint" yamllint --strict .
-    check "ansible-lint" ansible-lint -q --strict
-    check "ansible-doc renders modules and roles" render_docs
+    check "build and install the artifact" scripts/gates.sh artifact
+    # The longest first.
+    gate "ansible-test sanity on the artifact" scripts/gates.sh sanity
+    gate "galaxy-importer" scripts/gates.sh importer
+    gate "ansible-lint" ansible-lint -q --strict
+    gate "antsibull-docs: documentation of modules and roles" scripts/gates.sh documentation
+    gate "the artifact in an empty environment" scripts/gates.sh fresh
+    gate "execution environment: requirements resolve" scripts/gates.sh environment
+    gate "ansible-doc renders modules and roles" render_docs
+    style
+    gates
 }
 
 stage_unit() { tests "unit tests" tests/unit tests/meta tests/testlab; }
