@@ -7,23 +7,25 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ._connection import Pachd
+from ._download import download
 from ._errors import PachdError, PachydermError
-from ._fetch_plan import Fetch, LocalChange, plan_fetch, refuse_shared
-from ._file_hash import hash_file
-from ._local_dest import Destination, replaced
+from ._fetch_plan import Fetch, LocalChange, plan_fetch, refuse_shared, to_hash
+from ._hash_files import hash_tree
+from ._local_dest import Destination, delete_files
+from ._local_tree import LocalFile
 from ._names import branch_name, project_name, repo_name
 from ._plan import Action, Outcome, Plan
 from ._sdk import sdk
-from ._wire import RemoteFile, read_bytes_value, read_file_info
+from ._wire import RemoteFile, read_file_info
 
-# A download may take this many seconds, or as long as its bytes need at this many bytes a second.
-_DOWNLOAD_SECONDS = 600.0
-_DOWNLOAD_BYTES_A_SECOND = 64 * 1024
 _ALL = "/**"
+_INHERITED = (
+    *("repo", "project", "branch", "glob"),
+    *("mode", "directory_mode", "delete", "allow_empty", "checksum"),
+)
 _COMMIT_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -45,8 +47,8 @@ def parse_fetches(params: Mapping[str, Any]) -> list[Fetch]:
         return [_parse(params, "")]
     fetches = []
     for index, item in enumerate(params["fetches"]):
+        inherited = [key for key in _INHERITED if item[key] is None]
         # An item's own branch is not overruled by a commit that is meant for the others.
-        inherited = [key for key in ("repo", "project", "branch", "glob") if item[key] is None]
         inherited += ["commit"] if item["commit"] is None and item["branch"] is None else []
         fetches.append(_parse(item | {key: params[key] for key in inherited}, f"fetches[{index}]."))
     return fetches
@@ -60,24 +62,46 @@ def _parse(item: Mapping[str, Any], prefix: str) -> Fetch:
     commit = item["commit"] or ""
     if commit and not _COMMIT_ID.fullmatch(commit):
         raise PachydermError(f"{prefix}commit: {commit}: is no commit id, which has 32 hexadecimal digits")
-    return Fetch(
+    fetch = Fetch(
         project=project_name(item["project"], f"{prefix}project"),
         repo=repo_name(item["repo"], f"{prefix}repo"),
         branch=branch_name(item["branch"], f"{prefix}branch"),
         commit=commit,
         glob=item["glob"],
         dest=os.path.normpath(item["dest"]),
+        mode=_mode(item["mode"], f"{prefix}mode"),
+        directory_mode=_mode(item["directory_mode"], f"{prefix}directory_mode"),
+        delete=item["delete"],
+        allow_empty=item["allow_empty"],
+        trust_cache=item["checksum"] == "cached",
     )
+    if fetch.delete and fetch.scope is None:
+        raise PachydermError(
+            f"{prefix}delete: glob {fetch.glob} is not all of a directory; give one such as /** or /logs/**"
+        )
+    if fetch.delete and fetch.dest.strip("/") == "":
+        raise PachydermError(f"{prefix}delete: would empty the whole machine below {fetch.dest}; change dest")
+    return fetch
+
+
+def _mode(given: Any, option: str) -> int | None:
+    """A mode as YAML has it: text of octal digits, or the number that 0644 without quotes is."""
+    if given is None:
+        return None
+    try:
+        mode = given if isinstance(given, int) else int(given, 8)
+    except (TypeError, ValueError):
+        mode = -1
+    if not 0 <= mode <= 0o7777:
+        raise PachydermError(f"{option}: {given}: is no mode in octal digits, such as '0644'")
+    return mode
 
 
 def run_fetches(pachd: Pachd, fetches: Sequence[Fetch], check_mode: bool) -> Outcome:
     """Writes the files that differ; in check mode it only says which."""
     sources = [read_source(pachd, fetch, missing_ok=check_mode) for fetch in fetches]
     refuse_shared(fetches, [source.files for source in sources])
-    changes = [
-        plan_fetch(fetch, source.files, Destination(fetch.dest).look, _hash)
-        for fetch, source in zip(fetches, sources, strict=True)
-    ]
+    changes = [_change(fetch, source) for fetch, source in zip(fetches, sources, strict=True)]
     actions = tuple(
         Action("fetch", "files", f"{f.label}:{f.glob} to {f.dest}", change.before(), change.after())
         for f, change in zip(fetches, changes, strict=True)
@@ -86,10 +110,39 @@ def run_fetches(pachd: Pachd, fetches: Sequence[Fetch], check_mode: bool) -> Out
     plan = Plan(actions, tuple(text for source in sources for text in source.warnings))
     if not check_mode:
         for fetch, source, change in zip(fetches, sources, changes, strict=True):
-            for file in change.downloads:
-                _download(pachd, fetch, source.commit, file)
+            _apply(pachd, fetch, source, change)
     results = [_result(*one) for one in zip(fetches, sources, changes, strict=True)]
     return Outcome(plan, {"fetches": results})
+
+
+def _change(fetch: Fetch, source: Source) -> LocalChange:
+    dest = Destination(fetch.dest, no_links=fetch.delete)
+    targets = [fetch.target(file) for file in source.files if not file.is_dir]
+    here_at = {target: dest.look(target) for target in targets}
+    same = to_hash(fetch, source.files, here_at)
+    local = [LocalFile(target, target, here_at[target].size or 0, here_at[target].stamp) for target in same]
+    hashes = hash_tree(fetch.dest, local, fetch.trust_cache)
+    found: list[str] = []
+    if fetch.delete and source.commit is not None:
+        if not targets and not fetch.allow_empty:
+            raise PachydermError(
+                f"{fetch.label}: {fetch.glob} takes no file, so delete would leave none below {fetch.dest};"
+                " allow_empty takes it as it is"
+            )
+        found = dest.found(fetch.scope or "")
+    return plan_fetch(fetch, source.files, here_at, hashes.__getitem__, found)
+
+
+def _apply(pachd: Pachd, fetch: Fetch, source: Source, change: LocalChange) -> None:
+    if change.downloads:
+        there = sum(file.size for file in source.files if not file.is_dir)
+        download(pachd, fetch, source.commit, change.downloads, there)
+    try:
+        for file, _old, mode in change.modes:
+            os.chmod(fetch.target(file), mode)
+        delete_files(fetch.dest, change.deleted)
+    except OSError as error:
+        raise PachydermError(f"{error.filename}: cannot change it: {error.strerror}") from error
 
 
 def read_source(pachd: Pachd, fetch: Fetch, missing_ok: bool) -> Source:
@@ -151,55 +204,6 @@ def _glob(pachd: Pachd, commit: Any, pattern: str) -> Iterator[RemoteFile]:
         response_deserializer=read_file_info,
     )
     yield from glob(pfs.GlobFileRequest(commit=commit, pattern=pattern))
-
-
-def _hash(path: str) -> bytes:
-    try:
-        return hash_file(Path(path))
-    except OSError as error:
-        raise PachydermError(f"{path}: cannot read it: {error.strerror}") from error
-
-
-def _download(pachd: Pachd, fetch: Fetch, commit: Any, file: RemoteFile) -> None:
-    """Writes one file. It is in place as a whole or not at all. Raises PachydermError."""
-    pfs = sdk().pfs
-    target = fetch.target(file)
-
-    def take(pieces: Iterator[bytes]) -> None:
-        with replaced(target) as stream:
-            for piece in pieces:
-                stream.write(piece)
-            if stream.tell() != file.size:
-                raise PachydermError(
-                    f"{target}: {stream.tell()} of {file.size} bytes came; the old file is kept"
-                )
-
-    get = pachd.calls.receive(
-        "/pfs_v2.API/GetFile",
-        take,
-        max(_DOWNLOAD_SECONDS, file.size / _DOWNLOAD_BYTES_A_SECOND),
-        request_serializer=pfs.GetFileRequest.SerializeToString,
-        response_deserializer=read_bytes_value,
-    )
-    try:
-        get(_request_for(commit, file.path))
-    except OSError as error:
-        raise PachydermError(f"{target}: cannot write it: {error.strerror}") from error
-    except PachdError as error:
-        raise PachydermError(f"{fetch.label}:{file.path}: {error}") from error
-
-
-def _request_for(commit: Any, path: str) -> Any:
-    """A GetFile of exactly this path, which pachd reads as a glob: a backslash there would be an escape.
-
-    Any character in its place, within a range that holds nothing but the path, means the same.
-    """
-    pfs = sdk().pfs
-    if "\\" not in path:
-        return pfs.GetFileRequest(file=pfs.File(commit=commit, path=path))
-    only = pfs.PathRange(lower=path, upper=f"{path} ")
-    file = pfs.File(commit=commit, path=path.replace("\\", "?"))
-    return pfs.GetFileRequest(file=file, path_range=only)
 
 
 def _result(fetch: Fetch, source: Source, change: LocalChange) -> dict[str, Any]:

@@ -12,11 +12,11 @@ short_description: Bring files of a Pachyderm branch into a local directory
 version_added: 0.1.0
 description:
   - Compares the files of a branch with those of a local directory by size and content, and downloads those
-    that differ, whatever their size. Each is written beside its place and
-    renamed, so nobody sees half a file.
+    that differ; many of them as one archive. Each is written beside its place and renamed, so nobody sees
+    half a file.
   - Reads the newest finished commit of the branch. While a job writes a newer one, this is told by a warning.
     A commit that ended with an error, as that of a failed job, is an error.
-  - Local files that the branch does not hold stay.
+  - Local files that the branch does not hold stay, unless O(delete=true).
 author:
   - gpulab contributors (@gpulab)
 extends_documentation_fragment:
@@ -71,10 +71,43 @@ options:
       - A directory that matches does not stand for what is in it. V(/logs/**) takes that.
     type: str
     default: /**
+  mode:
+    description:
+      - Mode of the files, in octal digits and quotes, as V('0644'). Files that are here already get it too.
+      - Without it a file keeps the mode of the one that it replaces, and a new one has what the umask leaves.
+        PFS keeps no modes.
+    type: raw
+  directory_mode:
+    description:
+      - Mode of directories that are made. Those that are here already keep theirs.
+    type: raw
+  delete:
+    description:
+      - Delete files and links below O(dest) that the commit does not hold, and directories in which nothing
+        is left then. Nothing is deleted while there is nothing to fetch yet.
+      - O(glob) must be all of a directory, as V(/**) or V(/logs/**); only what is below it is deleted.
+      - Where files are written there may be no links then. A socket, pipe or device is an error that names
+        it.
+    type: bool
+    default: false
+  allow_empty:
+    description:
+      - With O(delete=true), take a commit that holds no file. Then B(all of them are deleted) below O(dest).
+        Without it such a commit is an error.
+    type: bool
+    default: false
+  checksum:
+    description:
+      - V(cached) reads a local file again only if it was changed since an earlier run read it; V(always)
+        reads every file that the commit has in the same size.
+      - Where hashes are kept, and what is taken as a change, is as in M(gpulab.pachyderm.pachyderm_sync).
+    type: str
+    choices: [cached, always]
+    default: cached
   fetches:
     description:
       - Several fetches at once. All of them are compared before the first file is written.
-      - Two of them must not write the same file.
+      - Two of them must not write the same file, nor delete what the other one writes.
     type: list
     elements: dict
     suboptions:
@@ -97,6 +130,22 @@ options:
       glob:
         description: As O(glob), which also holds where this is not given.
         type: str
+      mode:
+        description: As O(mode), which also holds where this is not given.
+        type: raw
+      directory_mode:
+        description: As O(directory_mode), which also holds where this is not given.
+        type: raw
+      delete:
+        description: As O(delete), which also holds where this is not given.
+        type: bool
+      allow_empty:
+        description: As O(allow_empty), which also holds where this is not given.
+        type: bool
+      checksum:
+        description: As O(checksum), which also holds where this is not given.
+        type: str
+        choices: [cached, always]
 seealso:
   - module: gpulab.pachyderm.pachyderm_sync
   - module: gpulab.pachyderm.pachyderm_info
@@ -107,6 +156,14 @@ EXAMPLES = r"""
   gpulab.pachyderm.pachyderm_fetch:
     repo: leaderboard
     dest: /srv/lab/results/leaderboard
+
+- name: Have exactly the results here, for everybody to read
+  gpulab.pachyderm.pachyderm_fetch:
+    repo: leaderboard
+    dest: /srv/lab/results/leaderboard
+    delete: true
+    mode: "0644"
+    directory_mode: "0755"
 
 - name: Fetch pictures of one pipeline and the logs of another
   gpulab.pachyderm.pachyderm_fetch:
@@ -155,13 +212,14 @@ fetches:
       description: Whether a file was written, or would be in check mode.
       type: bool
     files:
-      description: How many files were C(added), C(updated), and left C(unchanged).
+      description: How many files were C(added), C(updated), got another mode (C(modes)), were C(deleted), and
+        left C(unchanged).
       type: dict
-      sample: {added: 1, updated: 0, unchanged: 4}
+      sample: {added: 1, updated: 0, modes: 0, deleted: 0, unchanged: 4}
     paths:
-      description: The paths in the branch that were C(added) and C(updated), at most 100 of each.
+      description: The paths in the branch of each kind but C(unchanged), at most 100.
       type: dict
-      sample: {added: [/leaderboard.md], updated: []}
+      sample: {added: [/leaderboard.md], updated: [], modes: [], deleted: []}
     bytes_downloaded:
       description: Size of all files that were downloaded; in check mode of those that would be.
       type: int
@@ -172,6 +230,7 @@ from typing import Any
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._fetch import parse_fetches, run_fetches
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._runner import run_module
 
+CHECKSUMS = ["cached", "always"]
 ITEM: dict[str, Any] = {
     "dest": {"type": "path", "required": True},
     "repo": {"type": "str"},
@@ -179,6 +238,11 @@ ITEM: dict[str, Any] = {
     "branch": {"type": "str"},
     "commit": {"type": "str"},
     "glob": {"type": "str"},
+    "mode": {"type": "raw"},
+    "directory_mode": {"type": "raw"},
+    "delete": {"type": "bool"},
+    "allow_empty": {"type": "bool"},
+    "checksum": {"type": "str", "choices": CHECKSUMS},
 }
 ARGUMENTS: dict[str, Any] = {
     "dest": {"type": "path"},
@@ -187,6 +251,11 @@ ARGUMENTS: dict[str, Any] = {
     "branch": {"type": "str", "default": "master"},
     "commit": {"type": "str"},
     "glob": {"type": "str", "default": "/**"},
+    "mode": {"type": "raw"},
+    "directory_mode": {"type": "raw"},
+    "delete": {"type": "bool", "default": False},
+    "allow_empty": {"type": "bool", "default": False},
+    "checksum": {"type": "str", "choices": CHECKSUMS, "default": "cached"},
     "fetches": {"type": "list", "elements": "dict", "options": ITEM},
 }
 

@@ -42,10 +42,14 @@ class Lab:
 
     def mutations(self) -> list[str]:
         """The mutating methods that pachd was asked for so far."""
+        return self.calls(mutating=True)
+
+    def calls(self, mutating: bool = False) -> list[str]:
+        """The methods that pachd was asked for so far; `mutating`: only those that change something."""
         if not self.journal.exists():
             return []
         calls = [json.loads(line) for line in self.journal.read_text().splitlines()]
-        return [call["method"].rsplit("/", 1)[1] for call in calls if call["mutating"]]
+        return [call["method"].rsplit("/", 1)[1] for call in calls if call["mutating"] or not mutating]
 
     def put(self, path: str, content: bytes, repo: str = "data", append: bool = False) -> None:
         """One file in one commit, by the official SDK."""

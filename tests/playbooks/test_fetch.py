@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from pachyderm_sdk.api import pfs
 
+from ansible_collections.gpulab.pachyderm.plugins.module_utils import _hash_cache
+
 from .conftest import Lab
 
 
@@ -45,16 +47,20 @@ def tree(directory: Path) -> dict[str, bytes]:
     return {str(path.relative_to(directory)): path.read_bytes() for path in files}
 
 
+def counted(**kinds: int) -> dict[str, int]:
+    return {"added": 0, "updated": 0, "modes": 0, "deleted": 0, "unchanged": 0} | kinds
+
+
 def test_files_are_fetched_once(filled: Lab, out: Path) -> None:
     first = fetch(filled, out)
     assert first["changed"]
     assert tree(out) == {"a.txt": b"a\n", "sub/deep/b": bytes(range(256)), "sub/empty": b""}
-    assert first["fetches"][0]["files"] == {"added": 3, "updated": 0, "unchanged": 0}
+    assert first["fetches"][0]["files"] == counted(added=3)
     assert first["fetches"][0]["bytes_downloaded"] == 258
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     again = fetch(filled, out)
     assert not again["changed"]
-    assert again["fetches"][0]["files"] == {"added": 0, "updated": 0, "unchanged": 3}
+    assert again["fetches"][0]["files"] == counted(unchanged=3)
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == times
 
 
@@ -64,7 +70,7 @@ def test_only_what_differs_is_fetched_and_nothing_is_deleted(filled: Lab, out: P
     (out / "a.txt").chmod(0o640)
     (out / "mine").write_bytes(b"mine")
     result = fetch(filled, out)
-    assert result["fetches"][0]["paths"] == {"added": [], "updated": ["/a.txt"]}
+    assert result["fetches"][0]["paths"]["updated"] == ["/a.txt"]
     assert result["fetches"][0]["bytes_downloaded"] == 2
     assert result["diff"]["before"] != result["diff"]["after"]
     assert (out / "a.txt").read_bytes() == b"a\n"
@@ -193,6 +199,10 @@ def test_dest_itself_may_not_be_a_file(filled: Lab, out: Path) -> None:
         ({"repo": None}, "repo: is required"),
         ({"commit": "master"}, "commit: master: is no commit id"),
         ({"glob": "/["}, "default/data@master: /[:"),
+        ({"mode": "u+x"}, "mode: u+x: is no mode in octal digits"),
+        ({"directory_mode": "99999"}, "directory_mode: 99999: is no mode in octal digits"),
+        ({"delete": True, "glob": "/*"}, "delete: glob /* is not all of a directory"),
+        ({"delete": True, "dest": "/"}, "delete: would empty the whole machine below /"),
         ({"fetches": [{"dest": "x"}], "dest": None}, "fetches[0].dest: x: is a relative path"),
     ],
 )
@@ -220,3 +230,123 @@ def test_a_download_that_breaks_leaves_the_old_file_and_no_other(
     message = filled.run("fetch", repo="data", dest=str(out))["msg"]
     assert f"{out}/a.txt: cannot write it: No space left on device" in message
     assert tree(out) == {"a.txt": b"old"}
+
+
+def test_mode(filled: Lab, out: Path) -> None:
+    """Set, again, changed, omitted."""
+    modes = {"mode": "0640", "directory_mode": "0750"}
+    assert fetch(filled, out, **modes)["fetches"][0]["files"] == counted(added=3)
+    assert not fetch(filled, out, **modes)["changed"]
+    paths = (out / "a.txt", out / "sub", out / "sub" / "deep")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o640, 0o750, 0o750]
+    (out / "a.txt").write_bytes(b"b\n")
+    # As YAML reads 0600 without quotes.
+    result = fetch(filled, out, mode=0o600, directory_mode="0700")
+    assert result["fetches"][0]["files"] == counted(updated=1, modes=2)
+    assert result["fetches"][0]["paths"]["modes"] == ["/sub/deep/b", "/sub/empty"]
+    assert result["fetches"][0]["bytes_downloaded"] == 2
+    assert [stat.S_IMODE(path.stat().st_mode) for path in paths] == [0o600, 0o750, 0o750]
+    assert not fetch(filled, out)["changed"]
+
+
+def test_delete(filled: Lab, out: Path, tmp_path: Path) -> None:
+    fetch(filled, out)
+    (out / "old" / "er").mkdir(parents=True)
+    (out / "old" / "er" / "f").write_bytes(b"f")
+    (out / "sub" / "g").write_bytes(b"g")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "kept").write_bytes(b"k")
+    (out / "link").symlink_to(tmp_path / "elsewhere")
+    (out / "void").mkdir()
+    assert not fetch(filled, out)["changed"]
+    # Only what is below the directory that is fetched goes.
+    part = fetch(filled, out, glob="/sub/**", delete=True)
+    assert part["fetches"][0]["paths"]["deleted"] == ["/sub/g"]
+    result = fetch(filled, out, delete=True)
+    assert result["fetches"][0]["files"] == counted(deleted=2, unchanged=3)
+    assert result["diff"]["before"] != result["diff"]["after"]
+    assert sorted(tree(out)) == ["a.txt", "sub/deep/b", "sub/empty"]
+    assert (out / "void").is_dir()
+    assert not (out / "old").exists()
+    assert not os.path.lexists(out / "link")
+    assert (tmp_path / "elsewhere" / "kept").exists()
+    assert not fetch(filled, out, delete=True)["changed"]
+
+
+def test_delete_of_all_wants_to_be_asked_for(filled: Lab, out: Path) -> None:
+    filled.run("repo", name="void")
+    filled.put("/f", b"", repo="void")
+    out.mkdir()
+    (out / "mine").write_bytes(b"m")
+    options = {"repo": "void", "glob": "/none/**", "delete": True}
+    (out / "none").mkdir()
+    (out / "none" / "x").write_bytes(b"x")
+    assert "takes no file, so delete would leave none" in fetch(filled, out, **options)["msg"]
+    assert sorted(tree(out)) == ["mine", "none/x"]
+    assert fetch(filled, out, allow_empty=True, **options)["fetches"][0]["files"] == counted(deleted=1)
+    assert sorted(tree(out)) == ["mine"]
+    assert not fetch(filled, out, allow_empty=True, **options)["changed"]
+
+
+def test_delete_goes_through_no_link_and_deletes_no_device(filled: Lab, out: Path) -> None:
+    (out / "real").mkdir(parents=True)
+    (out / "sub").symlink_to("real")
+    assert f"{out}/sub is a link, which delete does not go through" in fetch(filled, out, delete=True)["msg"]
+    (out / "sub").unlink()
+    os.mkfifo(out / "pipe")
+    assert f"delete: {out}/pipe is neither a file nor a link" in fetch(filled, out, delete=True)["msg"]
+    assert tree(out) == {}
+
+
+def test_checksum(filled: Lab, out: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_hash_cache, "SETTLE_SECONDS", -60)
+    fetch(filled, out)
+    fetch(filled, out)
+    damaged(out / "a.txt", b"x\n", cache)
+    assert not fetch(filled, out)["changed"]
+    result = fetch(filled, out, checksum="always")
+    assert result["fetches"][0]["paths"]["updated"] == ["/a.txt"]
+
+
+def damaged(file: Path, content: bytes, cache: Path) -> None:
+    """Another content that no stamp tells of, as of a disk: the cache is told that this is as it was."""
+    before = _hash_cache.stamp_of(file.stat())
+    file.write_bytes(content)
+    after = _hash_cache.stamp_of(file.stat())
+    (kept,) = cache.glob("*/*")
+    body = kept.read_bytes()[len(_hash_cache.MAGIC) + 32 :]
+    pack = _hash_cache._RECORD.pack
+    assert pack(*before, b"")[:40] in body
+    body = body.replace(pack(*before, b"")[:40], pack(*after, b"")[:40])
+    kept.write_bytes(_hash_cache.MAGIC + _hash_cache._digest(body) + body)
+
+
+def test_many_files_come_as_one_archive(filled: Lab, out: Path) -> None:
+    expected = {f"many/{number:03}": b"%d" % number for number in range(60)}
+    with filled.client.pfs.commit(branch=pfs.Branch.from_uri("data@master")) as commit:
+        for path, content in expected.items():
+            commit.put_file_from_bytes(f"/{path}", content)
+    commit.wait()
+    seen = len(filled.calls())
+    fetch(filled, out, glob="/many/**")
+    assert tree(out) == expected
+    assert "GetFile" not in filled.calls()[seen:]
+    assert filled.calls()[seen:].count("GetFileTAR") == 1
+    (out / "many" / "007").unlink()
+    seen = len(filled.calls())
+    fetch(filled, out, glob="/many/**")
+    assert tree(out) == expected
+    assert filled.calls()[seen:].count("GetFile") == 1
+
+
+def test_delete_and_mode_of_items(filled: Lab, out: Path) -> None:
+    (out / "one").mkdir(parents=True)
+    (out / "one" / "old").write_bytes(b"o")
+    fetches = [
+        {"glob": "/**", "dest": str(out / "one")},
+        {"glob": "/a.txt", "dest": str(out / "two"), "delete": False, "mode": "0600"},
+    ]
+    result = filled.run("fetch", repo="data", delete=True, mode="0644", fetches=fetches)
+    assert [one["files"]["deleted"] for one in result["fetches"]] == [1, 0]
+    assert stat.S_IMODE((out / "one" / "a.txt").stat().st_mode) == 0o644
+    assert stat.S_IMODE((out / "two" / "a.txt").stat().st_mode) == 0o600
