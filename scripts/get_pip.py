@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ansible-test calls to put pip into its environments: the pip that Python carries, and then its own release of it.
+"""What ansible-test calls to put pip into its environments: Python's pip, which brings the release asked for.
 
-ansible-test fetches a script for that from a host of its own, unchecked; in the place where it keeps that script lies
-this one.
+ansible-test fetches a script for that from a host of its own, unchecked. Where it keeps it lies this one.
 """
 
 from __future__ import annotations

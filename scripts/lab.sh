@@ -24,4 +24,6 @@ fi
 if [ "$address" != 127.0.0.1:30650 ]; then
     lab_settings+="${lab_settings:+, }\"pachyderm_embedded_address\": \"$address\""
 fi
+# For those that source this.
+# shellcheck disable=SC2034
 site_command=".venv/bin/ansible-playbook site.yml${lab_settings:+ -e '{$lab_settings}'}"

@@ -5,7 +5,7 @@
 # CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs; so does a stage
 # that this machine cannot run, but for those that OPTIONAL_STAGES names.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 # Some tests call what Debian keeps in sbin, which an ordinary user's PATH may lack.
 export PATH="$PWD/.venv/bin:$PATH:/usr/sbin:/sbin" LC_ALL=C.UTF-8 ANSIBLE_CONFIG="$PWD/ansible.cfg"
 # A copy of the collection that ansible-lint made of an older state would win over the checkout.
@@ -106,12 +106,19 @@ skip() {
 }
 
 render_docs() {
-    ansible-doc --type module --json $(ls plugins/modules | sed -n 's/^\([a-z].*\)\.py$/gpulab.pachyderm.\1/p') >/dev/null &&
-        ansible-doc --type role --json $(ls roles | sed 's/^/gpulab.pachyderm./') >/dev/null
+    local modules=(plugins/modules/*.py) roles=(roles/*)
+    modules=("${modules[@]##*/}")
+    modules=("${modules[@]%.py}")
+    ansible-doc --type module --json "${modules[@]/#/gpulab.pachyderm.}" >/dev/null &&
+        ansible-doc --type role --json "${roles[@]/#roles\//gpulab.pachyderm.}" >/dev/null
 }
 
 # build VERB: its steps are shown, as they take minutes.
-build() { python -m testlab $1 >&3; }
+build() {
+    local words
+    read -ra words <<<"$1"
+    python -m testlab "${words[@]}" >&3
+}
 
 demo() {
     local port
@@ -131,6 +138,7 @@ style() {
     gate "ruff check" ruff check
     gate "ruff format" ruff format --check
     gate "yamllint" yamllint --strict .
+    gate "shellcheck" scripts/gates.sh shell
     gate "reuse: every file says its licence" scripts/gates.sh licences
     gate "antsibull-changelog: fragments" scripts/gates.sh changelog
 }

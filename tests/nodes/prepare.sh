@@ -7,6 +7,8 @@ export DEBIAN_FRONTEND=noninteractive
 pool=/srv/testlab/apt/pool
 kernel=$(uname -r | tr '[:upper:]' '[:lower:]' | tr -c 'a-z0-9.+\n-' -)
 apt-get -qq update
+# The package is in newer releases only.
+# shellcheck disable=SC2046
 apt-get -qq --yes --no-install-recommends install docker.io $(apt-cache pkgnames docker-cli) containerd busybox-static \
     $pool/initramfs-tools-stand-in_*.deb "$pool/linux-image-${kernel}_0~stand-in_amd64.deb"
 
