@@ -38,7 +38,6 @@ READERS: dict[str, Callable[[Pachd, Query], Any]] = {
 }
 # What a kind cannot be asked for without.
 _NEEDS = {
-    "commits": "repo",
     "files": "repo",
     "provenance": "repo",
     "datums": "pipeline",

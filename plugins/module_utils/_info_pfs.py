@@ -112,9 +112,18 @@ def _commit(pachd: Pachd, query: Query) -> Any:
 
 
 def read_commits(pachd: Pachd, query: Query) -> Values:
-    """The commit and those before it, newest first."""
-    infos = pachd.pfs.list_commit(repo=_repo(query), to=_commit(pachd, query), number=query.max_commits)
-    return [_commit_values(info) for info in infos]
+    """The commit and those before it, newest first; without a repo, the newest ones of all repos."""
+    if query.repo:
+        infos = pachd.pfs.list_commit(repo=_repo(query), to=_commit(pachd, query), number=query.max_commits)
+        return [_commit_values(info) for info in infos]
+
+    def of_repo(repo: Any) -> Values:
+        return [
+            _commit_values(info) for info in pachd.pfs.list_commit(repo=repo.repo, number=query.max_commits)
+        ]
+
+    found = for_each(of_repo, user_repos(pachd, query))
+    return sorted(found, key=lambda commit: commit["started"] or "", reverse=True)[: query.max_commits]
 
 
 def _commit_values(info: Any) -> dict[str, Any]:
@@ -123,6 +132,11 @@ def _commit_values(info: Any) -> dict[str, Any]:
         "repo": info.commit.repo.name,
         "id": info.commit.id,
         "parent": info.parent_commit.id or None,
+        "provenance": [
+            {"project": commit.repo.project.name, "repo": commit.repo.name, "id": commit.id}
+            for commit in info.direct_provenance
+            if commit.repo.type == "user"
+        ],
         "origin": state_name(sdk().pfs.OriginKind, info.origin.kind),
         "description": info.description,
         "error": info.error,

@@ -24,8 +24,7 @@ extends_documentation_fragment:
 options:
   gather:
     description:
-      - What to return. V(commits), V(files) and V(provenance) need O(repo); V(datums) and V(logs) need
-        O(pipeline).
+      - What to return. V(files) and V(provenance) need O(repo); V(datums) and V(logs) need O(pipeline).
     type: list
     elements: str
     choices:
@@ -230,7 +229,7 @@ branches:
       description: Keys and values that are kept for it.
       type: dict
 commits:
-  description: The commit and those before it, newest first.
+  description: The commit and those before it, newest first; without O(repo), the newest ones of all repos.
   returned: if O(gather) has V(commits)
   type: list
   elements: dict
@@ -247,6 +246,10 @@ commits:
     parent:
       description: Id of the commit before it. Null for the first one.
       type: str
+    provenance:
+      description: The commits that it was made from directly, each with C(project), C(repo) and C(id).
+      type: list
+      elements: dict
     origin:
       description: V(USER) for one that was written, V(AUTO) for one that Pachyderm made.
       type: str

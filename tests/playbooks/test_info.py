@@ -100,6 +100,13 @@ def test_commits_of_a_branch_and_of_an_older_commit(filled: Lab) -> None:
     assert [file["path"] for file in older["files"]] == ["/t.txt"]
 
 
+def test_the_newest_commits_of_all_repos_and_what_they_were_made_from(filled: Lab) -> None:
+    commits = filled.run("info", gather=["commits"])["commits"]
+    assert [commit["repo"] for commit in commits] == ["p", "data", "data"]
+    assert commits[0]["provenance"] == [{"project": "default", "repo": "data", "id": commits[1]["id"]}]
+    assert filled.run("info", gather=["commits"], max_commits=2)["commits"] == commits[:2]
+
+
 def test_provenance_of_a_commit_in_both_directions(filled: Lab) -> None:
     result = filled.run("info", gather=["provenance"], repo="data")["provenance"]
     assert ([c["repo"] for c in result["upstream"]], [c["repo"] for c in result["downstream"]]) == ([], ["p"])
@@ -234,7 +241,6 @@ def test_jmespath_is_needed_for_a_query_only(lab: Lab, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"gather": ["commits"]}, "repo: is required to gather commits"),
         ({"gather": ["provenance"]}, "repo: is required to gather provenance"),
         ({"gather": ["datums"]}, "pipeline: is required to gather datums"),
         ({"gather": ["logs"]}, "pipeline: is required to gather logs"),
