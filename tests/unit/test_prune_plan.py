@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a lab may delete: what it made, declares no more, and nobody else needs."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._prune_plan import (
+    CREATED,
+    DECLARED,
+    Key,
+    Lab,
+    Thing,
+    plan_prune,
+)
+
+KEYS: list[Key] = [
+    ("project", "p"),
+    *((kind, f"p/{name}") for kind in ("repo", "pipeline") for name in ("a", "b", "c")),
+    ("branch", "p/a@m"),
+    ("branch", "p/b@m"),
+]
+keys = st.sampled_from(KEYS)
+marks = st.dictionaries(st.sampled_from(["mine", "theirs"]), st.sampled_from([CREATED, DECLARED]))
+things = st.builds(
+    Thing, marks, st.lists(st.frozensets(keys, min_size=1, max_size=2), max_size=2).map(tuple), st.booleans()
+)
+labs = st.builds(Lab, st.just("mine"), st.frozensets(keys), st.frozensets(keys), st.booleans(), st.booleans())
+
+
+@given(labs, st.dictionaries(keys, things))
+def test_nothing_is_deleted_that_the_lab_did_not_make(lab: Lab, actual: dict[Key, Thing]) -> None:
+    plan = plan_prune(lab, actual)
+    gone = [(action.kind, action.name) for action in plan.actions if action.verb == "delete"]
+    assert lab.prune or not gone
+    assert len(gone) == len(set(gone))
+    with_repos = {*gone, *(key for key in actual if key[0] == "branch" and ("repo", key[1][:-2]) in gone)}
+    for key in gone:
+        thing = actual[key]
+        assert thing.marks == {"mine": CREATED}
+        assert key not in lab.declared
+        assert lab.data or not thing.has_data
+        for reader in thing.readers:
+            assert reader & with_repos
+    for action in plan.actions:
+        key = (action.kind, action.name)
+        if action.verb == "release":
+            assert "mine" in actual[key].marks
+            assert key not in lab.declared
+        if action.verb == "mark":
+            assert key in lab.declared
+
+
+@given(labs, st.dictionaries(keys, things))
+def test_what_the_lab_made_and_dropped_goes_or_is_told(lab: Lab, actual: dict[Key, Thing]) -> None:
+    plan = plan_prune(lab, actual)
+    gone = {(action.kind, action.name) for action in plan.actions if action.verb == "delete"}
+    for key, thing in actual.items():
+        if lab.prune and thing.marks == {"mine": CREATED} and key not in lab.declared:
+            with_repo = key[0] == "branch" and ("repo", key[1][:-2]) in gone
+            told = any(f"{key[0]} {key[1]} is no longer declared" in text for text in plan.warnings)
+            assert key in gone or with_repo or told
+
+
+def test_readers_go_first_and_branches_with_their_repo() -> None:
+    mine = {"mine": CREATED}
+    pipeline, repo, branch, project = (
+        ("pipeline", "p/a"),
+        ("repo", "p/b"),
+        ("branch", "p/b@m"),
+        ("project", "p"),
+    )
+    actual = {
+        project: Thing(mine, (frozenset({repo}), frozenset({pipeline}))),
+        repo: Thing(mine, (frozenset({pipeline}),)),
+        branch: Thing(mine),
+        pipeline: Thing(mine),
+    }
+    plan = plan_prune(Lab("mine", frozenset(), frozenset(), prune=True), actual)
+    assert [(a.kind, a.name) for a in plan.actions] == [pipeline, repo, project]
