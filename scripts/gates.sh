@@ -50,6 +50,8 @@ sanity() {
     fi
     # ansible-test asks git which files there are; that of the checkout would say none.
     git init --quiet
+    # What ansible-test makes there, its environments with all of pip.
+    echo /tests/output/ >>.git/info/exclude
     for version in 3.11 3.12 3.13; do
         if command -v "python$version" >/dev/null; then
             HOME=$home ansible-test sanity --color no --venv --requirements --python "$version" 2>&1 | tee "$work/sanity.log"
