@@ -12,7 +12,7 @@ from typing import Any
 
 from ._connection import Pachd
 from ._errors import PachydermError, first_few
-from ._jobs import wait_for_job
+from ._job_wait import wait_for_job
 from ._names import pipeline_name, project_name
 from ._pipeline_plan import (
     ActualPipeline,

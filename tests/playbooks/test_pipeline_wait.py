@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pachyderm_sdk.api import pfs, pps
 
-from ansible_collections.gpulab.pachyderm.plugins.module_utils import _jobs
+from ansible_collections.gpulab.pachyderm.plugins.module_utils import _job_wait
 
 from .conftest import Lab
 from .pipelines import lab_with_data, spec
@@ -78,18 +78,18 @@ def test_only_the_tail_of_a_long_log_is_asked_for(data: Lab, monkeypatch: pytest
     options = {"pipeline": spec(script="seq 5000; exit 3", datum_tries=1)}
     failed = data.run("pipeline", **options, wait=True, wait_timeout=TIMEOUT)
     assert failed["jobs"][-1]["logs"][-2] == "5000"
-    assert numbers == [1000]
+    assert max(numbers) == 1000
 
 
 def test_pachd_that_goes_away_ends_the_wait(data: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    pause = _jobs._pause
+    pause = _job_wait._pause
 
     def stopped_meanwhile(pachd: Any, job: Any, seconds: float) -> None:
         if job is not None:
             data.server.stop(grace=0)
         pause(pachd, job, seconds)
 
-    monkeypatch.setattr(_jobs, "_pause", stopped_meanwhile)
+    monkeypatch.setattr(_job_wait, "_pause", stopped_meanwhile)
     start = time.monotonic()
     waiting = {"timeout": 2, "wait": True, "wait_timeout": TIMEOUT}
     result = data.run("pipeline", pipeline=spec(script="sleep 600"), **waiting)

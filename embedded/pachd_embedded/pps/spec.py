@@ -7,6 +7,7 @@ in a layer removes what the layers below set). All errors here are INVALID_ARGUM
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -75,8 +76,9 @@ def parse_spec(json_text: str) -> dict[str, Any]:
         raise _no_spec(str(error)) from None
 
 
+@functools.lru_cache(maxsize=64)
 def parse_defaults(text: str, kind: DefaultsKind) -> dict[str, Any]:
-    """Cluster or project defaults as a JSON object with lowerCamelCase keys."""
+    """Cluster or project defaults as a JSON object with lowerCamelCase keys, for nobody to change."""
     try:
         protojson.parse(_DEFAULTS_MESSAGES[kind], text)
         defaults = _normal_object(_DEFAULTS_MESSAGES[kind], gojson.load(text), "")
