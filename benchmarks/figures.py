@@ -166,7 +166,7 @@ def pachd(directory: Path) -> Iterator[str]:
     """An embedded pachd; its address."""
     command = [sys.executable, "-m", "pachd_embedded", "serve", "--data-dir", directory]
     process = subprocess.Popen(
-        [*map(str, command), "--address", "127.0.0.1:0"],
+        [*map(str, command), "--address", "127.0.0.1:0", "--log-level", "error"],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT / "embedded")},
