@@ -60,3 +60,30 @@ def test_a_rich_lab_applied_to_itself_changes_nothing(lab: Lab, tmp_path: Path) 
         )
         assert changed == 0, text
     assert lab.mutations() == seen
+
+
+def test_the_role_prunes_what_earlier_runs_made(lab: Lab, tmp_path: Path) -> None:
+    lab.run("repo", name="before")
+    address = {"pachyderm_workflow_pachd_address": f"grpc://{lab.address.removeprefix('grpc://')}"}
+    apply = tmp_path / "apply.yml"
+    role = {"role": "gpulab.pachyderm.pachyderm_workflow"}
+    apply.write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "roles": [role]}]))
+    whole = {
+        "pachyderm_workflow_lab": "mine",
+        "pachyderm_workflow_repos": [{"name": "data"}, {"name": "before"}],
+        "pachyderm_workflow_pipelines": [spec("p", "data")],
+        **address,
+    }
+    less = whole | {"pachyderm_workflow_repos": [], "pachyderm_workflow_pipelines": []}
+    pruned = less | {"pachyderm_workflow_prune": True}
+    assert play(tmp_path, apply, **whole)[0] == 3
+    assert play(tmp_path, apply, **whole)[0] == 0
+    assert play(tmp_path, apply, **less)[0] == 0
+    seen = lab.mutations()
+    changed, text = play(tmp_path, apply, "--check", "--diff", **pruned)
+    assert changed == 1
+    assert "pipeline default/p" in text
+    assert lab.mutations() == seen
+    assert play(tmp_path, apply, **pruned)[0] == 1
+    assert play(tmp_path, apply, **pruned)[0] == 0
+    assert [info.repo.name for info in lab.client.pfs.list_repo(type="user")] == ["before"]
