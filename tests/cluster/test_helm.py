@@ -170,7 +170,7 @@ def test_an_api_server_that_goes_in_the_middle(host: Host, tmp_path: Path) -> No
     path = tmp_path / "kubeconfig"
     path.write_text(re.sub(r"127.0.0.1:\d+", "127.0.0.1:1", (host.kwok.directory / "kubeconfig").read_text()))
     message = refused(host.role(helm_tiller_check=True, test_kubeconfig=str(path)))
-    assert f"cannot reach the API server at https://127.0.0.1:1 ({path}" in message
+    assert f"cannot reach the API server at https://127.0.0.1:1 (kubeconfig {path}" in message
     assert message.endswith("Connection refused")
     assert (host.home / "helm").exists()
     assert changed(host.role(helm_tiller_check=True)) == []
