@@ -54,7 +54,7 @@ sanity() {
     echo /tests/output/ >>.git/info/exclude
     for version in 3.11 3.12 3.13; do
         if command -v "python$version" >/dev/null; then
-            HOME=$home ansible-test sanity --color no --venv --requirements --python "$version" 2>&1 | tee "$work/sanity.log"
+            HOME=$home ansible-test sanity --color no --venv --requirements --python "$version" "$@" 2>&1 | tee "$work/sanity.log"
             # A test whose program is missing would pass.
             if grep -E 'Required program .* not found|[Ss]kipping' "$work/sanity.log"; then
                 return 1
