@@ -33,7 +33,7 @@ def pipeline(lab: Lab, project: str | None = "default") -> None:
 
 def inspect(lab: Lab) -> Any:
     return lab.client.pps.inspect_pipeline(
-        pipeline=pps.Pipeline(name="p", project=pfs.Project(name="default"))
+        pipeline=pps.Pipeline(name="p", project=pfs.Project(name="default")), details=True
     )
 
 
