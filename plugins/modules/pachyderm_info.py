@@ -23,8 +23,7 @@ extends_documentation_fragment:
   - gpulab.pachyderm._attributes.actiongroup
 options:
   gather:
-    description:
-      - What to return. V(files) and V(provenance) need O(repo); V(datums) and V(logs) need O(pipeline).
+    description: What to return. V(files) and V(provenance) need O(repo); V(datums) and V(logs) need O(pipeline).
     type: list
     elements: str
     choices:
@@ -47,74 +46,59 @@ options:
         this is not given.
     type: str
   repo:
-    description:
-      - Only this repo, its branches, commits, files and roles.
+    description: Only this repo, its branches, commits, files and roles.
     type: str
   branch:
-    description:
-      - Branch whose head the files, the commits and the provenance are those of.
+    description: Branch whose head the files, the commits and the provenance are those of.
     type: str
     default: master
   commit:
-    description:
-      - Id of a commit to take in place of the head of O(branch).
+    description: Id of a commit to take in place of the head of O(branch).
     type: str
   pipeline:
-    description:
-      - Only this pipeline, its jobs, datums and logs.
+    description: Only this pipeline, its jobs, datums and logs.
     type: str
   job:
-    description:
-      - Only the job with this id. Else datums and logs are those of the newest job of O(pipeline).
+    description: Only the job with this id. Else datums and logs are those of the newest job of O(pipeline).
     type: str
   datum:
-    description:
-      - Id of a datum of O(job); the logs are only those of it.
+    description: Id of a datum of O(job); the logs are only those of it.
     type: str
   datum_states:
-    description:
-      - Only datums in one of these states.
+    description: Only datums in one of these states.
     type: list
     elements: str
     choices: [failed, success, skipped, starting, recovered]
   glob:
-    description:
-      - Which files to return, as a glob pattern of Pachyderm.
+    description: Which files to return, as a glob pattern of Pachyderm.
     type: str
     default: /**
   content:
-    description:
-      - Return the content of files, too.
+    description: Return the content of files, too.
     type: bool
     default: false
   env:
-    description:
-      - Return the values of C(transform.env) in specs and defaults, too, which may be secrets. Use C(no_log).
+    description: Return the values of C(transform.env) in specs and defaults, too, which may be secrets. Use C(no_log).
     type: bool
     default: false
   max_content_bytes:
-    description:
-      - Return no content of files that are longer than this.
+    description: Return no content of files that are longer than this.
     type: int
     default: 65536
   max_commits:
-    description:
-      - How many commits to return at most, newest first; of the provenance, in each direction.
+    description: How many commits to return at most, newest first; of the provenance, in each direction.
     type: int
     default: 100
   max_jobs:
-    description:
-      - How many jobs to return at most, newest first, of the current version of each pipeline.
+    description: How many jobs to return at most, newest first, of the current version of each pipeline.
     type: int
     default: 100
   max_datums:
-    description:
-      - How many datums to return at most.
+    description: How many datums to return at most.
     type: int
     default: 1000
   max_log_lines:
-    description:
-      - How many lines of the log to return at most, the last ones.
+    description: How many lines of the log to return at most, the last ones.
     type: int
     default: 1000
   query:
@@ -229,45 +213,13 @@ branches:
       description: Keys and values that are kept for it.
       type: dict
 commits:
-  description: The commit and those before it, newest first; without O(repo), the newest ones of all repos.
+  description:
+    - The commit and those before it, newest first, each with C(project), C(repo), C(id), C(parent) (an id, or
+      null), C(origin) (V(USER) or V(AUTO)), C(description), C(error) (why its files cannot be
+      used, if so), C(size_bytes) (at times an upper bound), C(started) and C(finished) (null while open).
   returned: if O(gather) has V(commits)
   type: list
   elements: dict
-  contains:
-    project:
-      description: Project of the repo.
-      type: str
-    repo:
-      description: Repo of the commit.
-      type: str
-    id:
-      description: Its id, which commits of other repos that belong to it share.
-      type: str
-    parent:
-      description: Id of the commit before it. Null for the first one.
-      type: str
-    provenance:
-      description: The commits that it was made from directly, each with C(project), C(repo) and C(id).
-      type: list
-      elements: dict
-    origin:
-      description: V(USER) for one that was written, V(AUTO) for one that Pachyderm made.
-      type: str
-    description:
-      description: Its text.
-      type: str
-    error:
-      description: Why its files cannot be used, if so.
-      type: str
-    size_bytes:
-      description: Size of its files; at times an upper bound of it.
-      type: int
-    started:
-      description: When it was started, in ISO 8601.
-      type: str
-    finished:
-      description: When it was finished. Null while it is open.
-      type: str
 provenance:
   description: Commits of other repos that the commit was made from, and that were made from it.
   returned: if O(gather) has V(provenance)
@@ -327,110 +279,36 @@ pipelines:
       description: Keys and values that are kept for it.
       type: dict
 jobs:
-  description: The jobs of these pipelines, newest first.
+  description:
+    - The jobs of these pipelines, newest first, each with C(id) (that of the commits it reads and writes),
+      C(project), C(pipeline), C(pipeline_version), C(state) in Pachyderm's own words, C(reason), and, in ISO
+      8601 or null, C(created), C(started) and C(finished).
+    - C(datums) counts those that were C(processed), C(skipped), C(failed), C(recovered), and the C(total).
   returned: if O(gather) has V(jobs)
   type: list
   elements: dict
-  contains:
-    id:
-      description: Id of the job, which is that of the commits it reads and writes.
-      type: str
-    project:
-      description: Project of the pipeline.
-      type: str
-    pipeline:
-      description: Name of the pipeline.
-      type: str
-    pipeline_version:
-      description: Version of the spec that the job ran.
-      type: int
-    state:
-      description: State in Pachyderm's own words.
-      type: str
-      sample: JOB_SUCCESS
-    reason:
-      description: Why it is in this state, if pachd tells.
-      type: str
-    datums:
-      description: How many datums were processed, skipped, failed, recovered, and how many there are in all.
-      type: dict
-      sample: {processed: 1, skipped: 4, failed: 0, recovered: 0, total: 5}
-    created:
-      description: When pachd made the job, in ISO 8601.
-      type: str
-    started:
-      description: When a worker took it. Null if none has.
-      type: str
-    finished:
-      description: When it ended. Null if it has not.
-      type: str
 datums:
-  description: Datums of the job.
+  description:
+    - Datums of the job, each with C(id), the id of its C(job), its C(state) in Pachyderm's words, its input
+      C(files) as C(project/repo:/path), C(download_bytes) and C(upload_bytes) of its worker, and
+      C(process_seconds) of user code.
   returned: if O(gather) has V(datums)
   type: list
   elements: dict
-  contains:
-    id:
-      description: Id of the datum.
-      type: str
-    job:
-      description: Id of the job.
-      type: str
-    state:
-      description: State in Pachyderm's own words.
-      type: str
-      sample: FAILED
-    files:
-      description: Its input files, as C(project/repo:/path).
-      type: list
-      elements: str
-    download_bytes:
-      description: Bytes that its worker read.
-      type: int
-    upload_bytes:
-      description: Bytes that its worker wrote.
-      type: int
-    process_seconds:
-      description: Seconds that user code took.
-      type: float
 logs:
-  description: Lines of the job's log, oldest first. Without Loki they are gone with the worker.
+  description:
+    - Lines of the job's log, oldest first; without Loki they are gone with the worker. Each has C(time),
+      C(message), the ids of C(job) and C(datum), C(worker), and C(user), whether user code wrote it.
   returned: if O(gather) has V(logs)
   type: list
   elements: dict
-  contains:
-    job:
-      description: Id of the job.
-      type: str
-    datum:
-      description: Id of the datum. Empty for what is not about one.
-      type: str
-    worker:
-      description: Name of the worker.
-      type: str
-    user:
-      description: Whether user code wrote the line.
-      type: bool
-    time:
-      description: When it was written, in ISO 8601.
-      type: str
-    message:
-      description: The line.
-      type: str
 defaults:
   description:
-    - Defaults of the cluster and of projects, those that have any, as M(gpulab.pachyderm.pachyderm_defaults)
-      takes them.
+    - Defaults of the cluster, whose C(project) is null, and of projects, where there are any, with C(spec) as
+      M(gpulab.pachyderm.pachyderm_defaults) takes them.
   returned: if O(gather) has V(defaults)
   type: list
   elements: dict
-  contains:
-    project:
-      description: The project. Null for those of the cluster.
-      type: str
-    spec:
-      description: What is set.
-      type: dict
 role_bindings:
   description:
     - Who has which roles, as M(gpulab.pachyderm.pachyderm_role_binding) takes it. Empty while authentication
