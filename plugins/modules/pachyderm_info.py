@@ -23,7 +23,8 @@ extends_documentation_fragment:
   - gpulab.pachyderm._attributes.actiongroup
 options:
   gather:
-    description: What to return. V(files) and V(provenance) need O(repo); V(datums) and V(logs) need O(pipeline).
+    description:
+      - What to return. V(files) and V(provenance) need O(repo); V(datums) and V(logs) need O(pipeline).
     type: list
     elements: str
     choices:
@@ -78,7 +79,8 @@ options:
     type: bool
     default: false
   env:
-    description: Return the values of C(transform.env) in specs and defaults, too, which may be secrets. Use C(no_log).
+    description:
+      - Return the values of C(transform.env) in specs and defaults, too, which may be secrets. Use C(no_log).
     type: bool
     default: false
   max_content_bytes:
