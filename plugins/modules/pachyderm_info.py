@@ -216,9 +216,11 @@ branches:
       type: dict
 commits:
   description:
-    - The commit and those before it, newest first, each with C(project), C(repo), C(id), C(parent) (an id, or
-      null), C(origin) (V(USER) or V(AUTO)), C(description), C(error) (why its files cannot be
-      used, if so), C(size_bytes) (at times an upper bound), C(started) and C(finished) (null while open).
+    - The commit and those before it, newest first; without O(repo), the newest ones of all repos.
+    - Each has C(project), C(repo), C(id), C(parent) (an id, or null), C(origin) (V(USER) or V(AUTO)),
+      C(description), C(error) (why its files cannot be used, if so), C(size_bytes) (at times an upper bound),
+      C(started) and C(finished) (null while open).
+    - C(provenance) are the commits that it was made from directly, each with C(project), C(repo) and C(id).
   returned: if O(gather) has V(commits)
   type: list
   elements: dict
