@@ -2,6 +2,7 @@
 """Measures how fast pachyderm_sync brings a tree into a branch, and finds that nothing differs.
 
     .venv/bin/python benchmarks/sync.py [--runs 1] [--only small,large,again,memory] [--large-mb 512]
+                                      [--many 100000]
 
 Against an embedded pachd of its own, the work alone: interpreter, imports and connection are there before
 the clock starts. Whatever is compared takes turns within one run.
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import figures
 
-SMALL_FILES, LARGE_FILES, MANY_FILES = 10_000, 4, 100_000
+SMALL_FILES, LARGE_FILES = 10_000, 4
 # put_files makes one call a file: so many are measured and scaled up.
 SDK_FILES = 1_000
 
@@ -70,12 +71,15 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1, help="runs of each command (default 1)")
     parser.add_argument("--only", default="small,large,again,memory", help="which groups, by name")
     parser.add_argument("--large-mb", type=int, default=512, help="size of each large file (default 512)")
+    parser.add_argument(
+        "--many", type=int, default=100_000, help="files of again and memory (default 100,000)"
+    )
     options = parser.parse_args()
     groups: dict[str, Callable[[Path], None]] = {
         "small": lambda directory: small(directory, options.runs),
         "large": lambda directory: large(directory, options.runs, options.large_mb),
-        "again": lambda directory: again(directory, options.runs),
-        "memory": memory,
+        "again": lambda directory: again(directory, options.runs, options.many),
+        "memory": lambda directory: memory(directory, options.many),
     }
     print("| what | median s | min | max | ratio |\n| --- | ---: | ---: | ---: | ---: |")
     for name in options.only.split(","):
@@ -121,25 +125,23 @@ def large(directory: Path, runs: int, megabytes: int) -> None:
         unchanged(what, address, "sync0", tree, runs)
 
 
-def again(directory: Path, runs: int) -> None:
-    """100,000 small files, nothing to do."""
-    tree = figures.make_tree(directory / "tree", MANY_FILES)
+def again(directory: Path, runs: int, files: int) -> None:
+    """Many small files, nothing to do."""
+    tree = figures.make_tree(directory / "tree", files)
     with figures.pachd(directory / "pachd") as address:
         figures.module(address, "pachyderm_repo", name="many")
         script(figures.SYNC, address, "many", tree)
-        unchanged(f"{MANY_FILES:,} files of 4 KB", address, "many", tree, runs)
+        unchanged(f"{files:,} files of 4 KB", address, "many", tree, runs)
 
 
-def memory(directory: Path) -> None:
-    """Of the first sync of 100,000 files and of one that reads all of them again, in MB."""
-    tree = figures.make_tree(directory / "tree", MANY_FILES)
+def memory(directory: Path, files: int) -> None:
+    """Of the first sync of many files and of one that reads all of them again, in MB."""
+    tree = figures.make_tree(directory / "tree", files)
     with figures.pachd(directory / "pachd") as address:
         figures.module(address, "pachyderm_repo", name="many")
         first = script(figures.SYNC + MEMORY, address, "many", tree)
         second = script(ALWAYS + MEMORY, address, "many", tree)
-    print(
-        f"| {MANY_FILES:,} files: memory of the process and its hashers, first sync | {first:.0f} MB | | | |"
-    )
+    print(f"| {files:,} files: memory of the process and its hashers, first sync | {first:.0f} MB | | | |")
     print(f"| the same, all read again, nothing to do | {second:.0f} MB | | | |", flush=True)
 
 
