@@ -18,6 +18,8 @@ description:
     PFS keeps neither, and no empty directories.
   - Links to files inside of the tree count as those files. Other links, sockets, pipes and devices,
     unreadable files, and names that PFS refuses are errors that name them; nothing is committed then.
+  - Where several syncs meet on one branch, each commit is that of one of them; who is late compares again. A
+    B(put by another program) in the moment in which the commit is filled goes into the same commit.
   - The branch is created by the first commit. The repo must exist.
 author:
   - gpulab contributors (@gpulab)
