@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role pachyderm_workflow with every kind that it can declare, on a pachd with authentication."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+TOKEN, VALUE = "the-root-token-of-this-test", "swordfish-of-this-test"
+
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - ansible.builtin.include_role:
+        name: gpulab.pachyderm.pachyderm_workflow
+        tasks_from: "{{ part }}"
+"""
+
+SPEC = {
+    "pipeline": {"name": "copy"},
+    "input": {"pfs": {"repo": "data", "branch": "release", "glob": "/"}},
+    "transform": {"cmd": ["sh"], "stdin": ["cp /pfs/data/* /pfs/out/"]},
+}
+
+
+def declared(lab: Lab, source: Path) -> dict[str, Any]:
+    everything = {
+        "projects": [{"name": "vision", "metadata": {"owner": "vision"}}],
+        "repos": [{"name": "data", "metadata": {"tier": "1"}}],
+        "defaults": [{"project": "vision", "spec": {"createPipelineRequest": {"datumTries": 1}}}],
+        "secrets": [{"name": "db", "data": {"password": VALUE}, "files": {"key": str(source / "key")}}],
+        "data": [{"repo": "data", "src": str(source / "data")}],
+        "files": [{"repo": "data", "path": "/b", "content": "B"}],
+        "branches": [
+            {"repo": "data", "name": "release", "head": "master"},
+            {"repo": "data", "name": "nightly", "trigger": {"branch": "master", "cron_spec": "@daily"}},
+        ],
+        "pipelines": [SPEC],
+        "role_bindings": [
+            {"type": "project", "name": "vision", "roles": {"robot:ci": ["projectOwner"]}},
+            {"type": "repo", "name": "copy", "roles": {"robot:ci": ["repoReader"]}},
+        ],
+    }
+    return {
+        "ansible_python_interpreter": sys.executable,
+        "pachyderm_workflow_pachd_address": lab.address,
+        "pachyderm_workflow_auth_token": TOKEN,
+        "part": "main",
+        **{f"pachyderm_workflow_{kind}": items for kind, items in everything.items()},
+    }
+
+
+def play(directory: Path, variables: dict[str, Any], *arguments: str) -> tuple[int, int, str]:
+    """Exit status, how many tasks changed something, and all that Ansible printed at -vvv, on one line."""
+    (directory / "play.yml").write_text(PLAY)
+    (directory / "variables.json").write_text(json.dumps(variables))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "ansible", "playbook", "play.yml", "-i", "localhost,", "-c", "local"),
+            *("-e", "@variables.json", "--diff", "-vvv", *arguments),
+        ],
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory),
+            "LANG": "C.UTF-8",
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+        },
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    text = " ".join((done.stdout + done.stderr).split())
+    for hidden in (TOKEN, VALUE):
+        assert hidden not in text
+    changed = re.search(r"changed=(\d+)", text)
+    return done.returncode, int(changed[1]) if changed else -1, text
+
+
+@pytest.fixture
+def secured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Lab]:
+    token = tmp_path / "token"
+    token.touch(mode=0o600)
+    token.write_text(TOKEN)
+    made = Lab(tmp_path, capsys, auth_root_token_file=token)
+    yield made
+    made.server.stop(grace=0)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "source/data").mkdir(parents=True)
+    (tmp_path / "source/data/a").write_text("A")
+    (tmp_path / "source/key").write_text(VALUE)
+    return tmp_path / "source"
+
+
+def test_every_kind(secured: Lab, source: Path, tmp_path: Path) -> None:
+    variables = declared(secured, source)
+
+    status, changed, text = play(tmp_path, variables, "--check")
+    assert (status, changed) == (0, 9), text
+    assert secured.mutations() == []
+
+    status, changed, text = play(tmp_path, variables)
+    assert (status, changed) == (0, 9), text
+    seen = secured.mutations()
+    for arguments in ((), ("--check",)):
+        status, changed, text = play(tmp_path, variables, *arguments)
+        assert (status, changed) == (0, 0), text
+    assert secured.mutations() == seen
+
+    assert play(tmp_path, {**variables, "part": "verify"})[0] == 0
+
+    secured.client.auth_token = TOKEN
+    other = {
+        "pachyderm_workflow_files": [{"repo": "data", "path": "/b", "content": "C"}],
+        "pachyderm_workflow_branches": [{"repo": "data", "name": "gone"}],
+    }
+    status, _, text = play(tmp_path, {**variables, **other, "part": "verify"})
+    assert status == 2
+    assert "files of default/data@master: not as declared; site.yml would commit it" in text
+    assert "branch default/data@gone: not as declared; site.yml would create it" in text
+    assert secured.mutations() == seen
+
+
+def test_relative_paths_are_refused(secured: Lab, source: Path, tmp_path: Path) -> None:
+    variables = declared(secured, source)
+    variables["pachyderm_workflow_secrets"] = [{"name": "db", "files": {"key": "key"}}]
+    variables["pachyderm_workflow_files"] = [{"repo": "data", "path": "/b", "src": "b"}]
+    status, _, text = play(tmp_path, variables)
+    assert status == 2
+    assert (
+        "pachyderm_workflow_files: src: b; pachyderm_workflow_secrets: files: key: give the whole path"
+        in text
+    )
+    assert secured.mutations() == []
+
+
+def test_a_lab_that_is_yet_to_be_started(secured: Lab, source: Path, tmp_path: Path) -> None:
+    variables = {**declared(secured, source), "pachyderm_workflow_pachd_pending": True}
+    status, _, text = play(tmp_path, variables, "--check")
+    assert status == 0, text
+    for named in (
+        "would create defaults of project vision",
+        "would create secret db",
+        "would create file default/data@master:/b",
+        "would create branch default/data@release",
+        "would create roles on repo copy",
+    ):
+        assert named in text
