@@ -43,7 +43,7 @@ report() {
 # Only what a demo made is deleted: nobody's own file, nor a directory named by mistake. pachd's own directory
 # is looked at by what deletes it.
 demo_files() {
-    printf '%s\n' data results results/gpu results/leaderboard
+    printf '%s\n' data results results/gpu results/leaderboard report.html report.json
     printf 'data/%s.csv\n' breast_cancer diabetes digits iris wine
     printf 'results/%s\n' gpu/output-logs.txt gpu/input-data.txt leaderboard/leaderboard.md leaderboard/leaderboard.png
 }
@@ -102,6 +102,7 @@ fi
 
 say "Done in $((SECONDS - started)) s: changed=0, and only the new data set was computed"
 echo "The picture:          $lab/results/leaderboard/leaderboard.png"
+echo "The lab as a page:    $lab/report.html"
 if [ "${KEEP:-}" = 1 ]; then
     echo "pachd listens at      $address; to stop it:"
     echo "                      $stop_command"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Print what a running lab holds: the one that listens at ADDRESS, else the one in the directory LAB, else that
-# of PACHD_ADDRESS or of the inventory.
+# of PACHD_ADDRESS or of the inventory. The same and more as a page: playbooks/report.yml.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lab.sh

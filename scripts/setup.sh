@@ -37,4 +37,11 @@ echo "setup: installing what requirements/$set_name.txt names into $venv (once; 
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
     --requirement "requirements/$set_name.txt" --constraint "$constraints" ||
     fail "pip could not install requirements/$set_name.txt; see above"
+
+# The lab report is tested in a browser; elsewhere than as root on Debian these tests are skipped without one.
+if [ "$set_name" = test ] && ! command -v chromium >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "setup: installing chromium on this machine, for the tests of the lab report"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium; } >/dev/null ||
+        fail "apt-get could not install chromium; see above"
+fi
 touch ".venv/$set_name.stamp"

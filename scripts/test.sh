@@ -163,7 +163,7 @@ stage_lint() {
     gates
 }
 
-stage_unit() { tests "unit tests" tests/unit tests/meta tests/testlab; }
+stage_unit() { tests "unit tests" tests/unit tests/meta tests/testlab tests/report; }
 stage_embedded() { tests "tests of the embedded pachd" tests/embedded tests/contract; }
 stage_playbooks() { tests "tests of modules, roles and playbooks" tests/playbooks; }
 
