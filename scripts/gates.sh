@@ -104,9 +104,9 @@ environment() {
     grep -q '^pachyderm-sdk' "$work/pip.txt"
     grep -q '^tar' "$work/bindep.txt"
     pip install --quiet --dry-run --ignore-installed --requirement "$work/pip.txt"
-    bindep --bindep-file bindep.txt --brief || [ $? = 1 ]  # 1: some are not installed here
+    bindep --file bindep.txt --brief || [ $? = 1 ]  # 1: some are not installed here
     local package
-    for package in $(bindep --bindep-file bindep.txt --list_all newline container); do
+    for package in $(bindep --file bindep.txt --list_all newline container); do
         apt-cache show "$package" >/dev/null
     done
 }
