@@ -177,7 +177,7 @@ def _missing(
     for branch in present:
         where = f"{branch.where}branch {branch.label}"
         needed = [branch.key, *(branch.provenance or ())]
-        for project, repo in dict.fromkeys((project, repo) for project, repo, _ in needed):
+        for project, repo in dict.fromkeys((project, repo) for project, repo, _name in needed):
             if (project, repo) not in repos:
                 yield f"{where}: repo {project}/{repo} does not exist"
         if branch.head is not None:

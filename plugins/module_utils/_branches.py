@@ -56,7 +56,7 @@ def _parse(item: Mapping[str, Any], prefix: str, force: bool) -> Branch:
 
 def _upstream(text: str, project: str, where: str) -> BranchKey:
     """What project/repo@branch names; without a project it is `project`, without a branch master."""
-    path, _, branch = str(text).partition("@")
+    path, _at, branch = str(text).partition("@")
     home, slash, repo = path.rpartition("/")
     return (
         project_name(home if slash else project, where),

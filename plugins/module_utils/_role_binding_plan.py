@@ -64,7 +64,7 @@ def plan_bindings(
         raise PachydermError(f"{first_few(problems)}; create it first")
     writes = [write for binding in declared for write in _writes(binding, actual.get(binding.label, {}))]
     writes.sort(key=lambda write: not write[1])
-    actions = [_action(write, before) for write, _, before in writes]
+    actions = [_action(write, before) for write, _binding, before in writes]
     return Plan(tuple(actions), tuple(f"{problem} yet" for problem in problems))
 
 

@@ -53,7 +53,7 @@ def digest_type(data: Mapping[str, bytes], salt: bytes) -> str:
 
 def holds(data: Mapping[str, bytes], type_: str) -> bool:
     """Whether a secret of this type holds these values. False where its type has no digest."""
-    salt, _, digest = type_.removeprefix(TYPE_PREFIX).partition("-")
+    salt, _dash, digest = type_.removeprefix(TYPE_PREFIX).partition("-")
     if not type_.startswith(TYPE_PREFIX) or len(salt) != 2 * _SALT_BYTES or not digest:
         return False
     try:
