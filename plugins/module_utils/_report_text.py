@@ -36,7 +36,7 @@ pre { margin: .3rem 0; padding: .6rem; background: var(--panel); border: 1px sol
   font-size: .85rem; white-space: pre-wrap; }
 summary { cursor: pointer; padding: .4rem 0; }
 ul { margin: .3rem 0; padding-left: 1.2rem; }
-@media (max-width: 44rem) {
+@media (max-width: 60rem) {
   .row { grid-template-columns: 1fr; gap: 0; margin-bottom: .3rem; }
   thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   table, tbody, tr, th { display: block; } td { display: inline-block; margin-right: .8rem; min-width: 0; }

@@ -140,13 +140,18 @@ def test_site_runs_once_and_changes_nothing_afterwards(lab: Lab) -> None:
     pid, mutations = lab.pid(), lab.mutations()
     assert mutations
 
+    report = json.loads((lab.directory / "report.json").read_text())
+    assert [pipeline["name"] for pipeline in report["pachyderm"]["pipelines"]] == ["default/copy"]
+    done = {(change["task"], *change["actions"]) for change in report["changes"]}
+    assert ("Declare the repos", "create repo default/data") in done
+
     again = lab.up()
     assert again.recap("changed") == 0, again.output
     assert lab.pid() == pid
     assert lab.mutations() == mutations
 
     (lab.data / "three.txt").write_text("3\n")
-    assert lab.up().recap("changed") == 2  # the commit, and the file that is fetched
+    assert lab.up().recap("changed") == 3  # the commit, the file that is fetched, the report
     job = next(iter(lab.client.pps.list_job(pipeline=COPY)))
     assert (job.data_processed, job.data_skipped) == (1, 2)
     assert (lab.results / "three.txt").read_text() == "3\n"
@@ -159,15 +164,16 @@ def test_check_mode_of_a_new_lab_names_what_would_be_made(lab: Lab) -> None:
     assert "would create repo default/data" in run.text
     assert f"would commit {lab.data} to default/data@master" in run.text
     assert "would create pipeline copy" in run.text
-    assert run.recap("changed") == 4
+    assert run.recap("changed") == 5
     assert not lab.pachd.exists()
+    assert not list(lab.directory.glob("report.*"))
 
 
 def test_check_mode_of_an_empty_server_predicts_and_sends_nothing_that_changes(lab: Lab) -> None:
     assert lab.play("playbooks/pachyderm.yml").code == 0
     run = lab.play("site.yml", "--check", "--diff")
     assert run.code == 0, run.output
-    assert run.recap("changed") == 3, run.output  # repo, data, pipeline
+    assert run.recap("changed") == 4, run.output  # repo, data, pipeline, report
     assert "copy" in run.output
     assert lab.mutations() == []
     assert not lab.results.exists()
@@ -183,7 +189,7 @@ def test_changed_settings_restart_the_server_and_keep_its_data(lab: Lab) -> None
 
     run = lab.up(pachyderm_embedded_simulated_gpus=3)
     assert lab.pid() != pid
-    assert run.recap("changed") == 1, run.output  # restarted; the lab is as it was
+    assert run.recap("changed") == 2, run.output  # restarted, and the report tells it
 
 
 def test_real_gpus_are_used_where_there_are_some(lab: Lab, tmp_path: Path) -> None:
@@ -227,7 +233,7 @@ def test_a_killed_server_is_started_again_with_its_data(lab: Lab) -> None:
     lab.up()
     os.kill(int(lab.pid()), 9)
     run = lab.up()
-    assert run.recap("changed") == 1, run.output
+    assert run.recap("changed") == 2, run.output  # started, and the report tells it
 
 
 @pytest.mark.parametrize(
@@ -326,6 +332,14 @@ def test_a_pipeline_whose_input_was_cut_off_fails_verify_until_site_mends_it(lab
     assert lab.play("playbooks/verify.yml").code == 0
 
 
+def test_the_report_of_a_lab_that_is_away_says_so(lab: Lab) -> None:
+    run = lab.play("playbooks/report.yml", lab_report_timeout=1)
+    assert run.code == 0, run.output
+    report = json.loads((lab.directory / "report.json").read_text())
+    assert "Connection refused" in report["pachyderm"]["error"]
+    assert (report["nodes"], report["cluster"], report["changes"]) == ([], None, [])
+
+
 def test_a_stopped_pipeline_is_named_and_started_when_asked(lab: Lab) -> None:
     lab.up()
     lab.client.pps.stop_pipeline(pipeline=COPY)
@@ -334,7 +348,7 @@ def test_a_stopped_pipeline_is_named_and_started_when_asked(lab: Lab) -> None:
     assert (
         "pipeline default/copy is stopped; site.yml starts it with pachyderm_workflow_start=true" in run.text
     )
-    assert lab.up(pachyderm_workflow_start=True).recap("changed") == 1
+    assert lab.up(pachyderm_workflow_start=True).recap("changed") == 2  # the pipeline, the report
     assert lab.play("playbooks/verify.yml").code == 0
 
 

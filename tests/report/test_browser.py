@@ -44,7 +44,9 @@ def opened(browser: Browser, directory: Path, found: dict[str, Any], **settings:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_it_fits_and_is_accessible(browser: Browser, tmp_path: Path, width: int, scheme: str) -> None:
     settings = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
-    page = opened(browser, tmp_path, labs.whole(pipelines=12, jobs=40, odd=labs.MARKUP), **settings)
+    page = opened(
+        browser, tmp_path, labs.whole(pipelines=12, jobs=40, odd=labs.MARKUP + 90 * "w"), **settings
+    )
     assert page.evaluate("document.documentElement.scrollWidth") == width
     result = Axe().run(page)
     assert result.violations_count == 0, result.generate_report()

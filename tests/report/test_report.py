@@ -48,6 +48,11 @@ def test_a_run_without_changes_leaves_what_an_earlier_one_did(tmp_path: Path) ->
     assert "create repo data" in (tmp_path / "report.html").read_text()
     assert not changed(write(tmp_path, found, str(tmp_path / "of a run that changed nothing")))
     assert json.loads((tmp_path / "report.json").read_text())["changes"] == [change]
+    recorded.write_text(json.dumps(change | {"task": "Upgrade"}) + "\n")
+    assert changed(write(tmp_path, found, str(recorded)))
+    assert [one["task"] for one in json.loads((tmp_path / "report.json").read_text())["changes"]] == [
+        "Upgrade"
+    ]
 
 
 def test_the_data_have_no_secret_of_a_spec(tmp_path: Path) -> None:
