@@ -133,6 +133,7 @@ fresh() {
 		lab_state: $lab/state
 		pachyderm_embedded_address: 127.0.0.1:$port
 		pachyderm_workflow_pipelines: [{src: $here/examples/gpu/gpu.yaml}]
+		pachyderm_embedded_wait: 300
 		pachyderm_workflow_fetch: [{repo: gpu, dest: $lab/state/results}]
 	END
     play() { "${run[@]}" ansible-playbook -i "$here/inventories/embedded" -e "@$lab/lab.yml" "$@"; }
