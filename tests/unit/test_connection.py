@@ -22,7 +22,7 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._errors import (
     PachdError,
     PachydermError,
 )
-from ansible_collections.gpulab.pachyderm.plugins.module_utils._jobs import wait_for_job
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._job_wait import wait_for_job
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._options import ConnectionOptions
 
 Answer = Callable[[grpc.ServicerContext], Any]
