@@ -54,7 +54,7 @@ class Operations:
                 "started": round(self._started, 3),
                 "worker": settings.worker,
                 "gpus": {"in_use": core.gpus.in_use, "total": core.gpus.total},
-                **figures(settings.data_dir, lambda sql: core.db.rows(sql)),
+                **figures(settings.data_dir, core.db.rows),
             }
 
     def collect_garbage(self) -> dict[str, Any]:

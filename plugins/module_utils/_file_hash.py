@@ -33,7 +33,7 @@ _BLOCK = 64 * 1024
 _READ_SIZE = 1024 * 1024
 
 # Takes a chunk's bytes and the first and last of the lengths to try; the first of them to cut at, or None.
-_CutFinder = Callable[[bytearray, int, int], int | None]
+_CutFinder = Callable[[bytearray, int, int], "int | None"]
 
 
 class Chunker:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import TypeAlias
 
 from ._file_hash import hash_stream
 from ._hash_cache import Stamp, stamp_of
 
 # Hash and stamp of a file, or why it cannot be read.
-Answer = tuple[bytes, Stamp] | str
+Answer: TypeAlias = "tuple[bytes, Stamp] | str"
 
 
 def hash_one(path: str) -> Answer:
@@ -32,4 +33,5 @@ def serve() -> None:
     for line in sys.stdin:
         answers = [hash_one(path) for path in json.loads(line)]
         coded = [a if isinstance(a, str) else [a[0].hex(), a[1]] for a in answers]
-        print(json.dumps(coded), flush=True)
+        sys.stdout.write(json.dumps(coded) + "\n")
+        sys.stdout.flush()

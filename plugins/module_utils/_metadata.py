@@ -11,7 +11,7 @@ from ._errors import PachdError, PachydermError
 from ._sdk import sdk
 
 # Values by key; None takes a key away.
-Change = Mapping[str, str | None]
+Change = Mapping[str, "str | None"]
 
 
 def parse_metadata(value: Mapping[str, Any] | None, where: str) -> dict[str, str | None]:

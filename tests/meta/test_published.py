@@ -41,7 +41,7 @@ def variables(role: str) -> set[str]:
 
 
 def unread(names: set[str], code: str) -> list[str]:
-    """Those that the code does not name, nor puts together from a prefix: lookup('vars', 'PREFIX_' ~ kind)."""
+    """Those that the code does not name, nor makes from a prefix: lookup('vars', 'PREFIX_' ~ kind)."""
     read = set(re.findall(r"\b\w+\b", code))
     prefixes = tuple(re.findall(r"'(\w+_)' ~", code))
     return sorted(name for name in names - read if not name.startswith(prefixes))

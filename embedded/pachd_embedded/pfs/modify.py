@@ -113,9 +113,9 @@ class Files:
     def receive(self, changes: Iterable[Change], writer: ChunkWriter) -> Iterator[Written | Delete | Copy]:
         """Check each change and store its content; additions to one file in a row become one."""
         for _file, run in groupby(map(_checked, changes), key=_same_file):
-            first = next(run)
+            first = next(run, None)
             if not isinstance(first, Add):
-                yield first
+                yield from () if first is None else (first,)
             elif first.path != "/":  # pachd takes it and shows nothing
                 data = (add.data for add in chain([first], run) if isinstance(add, Add))
                 yield Written(first.path, first.datum, self.store(writer, data))
