@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ PERIOD_US = 100_000  # over which a share of cpu is counted
 _SWAP = ("memory.swap.max", "memory.memsw.limit_in_bytes")
 _NAME = "pachd-embedded"
 _SERVER = f"{_NAME}-server"
+_REMOVE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,20 @@ def _lines(file: Path) -> list[str]:
 
 
 def _remove(group: Path) -> None:
-    with contextlib.suppress(OSError):  # somebody else's processes came into it, or removed it
-        group.rmdir()
+    end = time.monotonic() + _REMOVE_SECONDS
+    while True:
+        try:
+            group.rmdir()
+        except FileNotFoundError:
+            return
+        except OSError:
+            # The kernel takes a killed process out of its group a moment after it has ended. Later than that,
+            # somebody else's processes are in it.
+            if time.monotonic() > end:
+                return
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _write(file: Path, text: str) -> None:

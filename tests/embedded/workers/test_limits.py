@@ -15,7 +15,8 @@ from pachd_embedded.workers.limits import NO_LIMITS, Limits, limits_of, parse_by
 from pachd_embedded.workers.process import ProcessWorker
 
 MEBI = 1 << 20
-MARK = "of-a-test"
+# Tells the groups of this run from those of others.
+MARK = f"of-a-test-{os.getpid()}"
 NO_GROUPS = "this user may make no control group for it"
 
 
