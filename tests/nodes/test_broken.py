@@ -54,14 +54,15 @@ def test_a_broken_node_is_named(name: str, nodes: labs.Nodes) -> None:
 
 
 def test_output_that_a_busy_node_cut_is_asked_for_again(nodes: labs.Nodes) -> None:
-    """Lines of a container's output get lost when containerd is slow; here the first answer has one of two."""
+    """Lines of a container's output get lost where containerd is slow: here one of two at first."""
     for node in NAMES:
         nodes.sh(
             node,
             "cat >/usr/local/bin/ctr <<'EOF'; chmod 755 /usr/local/bin/ctr\n"
             "#!/bin/sh\n"
             'case $1 in run) ;; *) exec /usr/bin/ctr "$@" ;; esac\n'
-            'if mkdir /run/cut 2>/dev/null; then /usr/bin/ctr "$@" | head -n 1; else exec /usr/bin/ctr "$@"; fi\n'
+            'if mkdir /run/cut 2>/dev/null; then /usr/bin/ctr "$@" | head -n 1\n'
+            'else exec /usr/bin/ctr "$@"; fi\n'
             "EOF",
         )
     try:

@@ -10,7 +10,7 @@ import pytest
 from testinfra.host import Host
 
 # Stand-in of both: of their start only that they look for the runtime, take the setting from config.yaml.d,
-# write the file (k3s, pkg/agent/templates and pkg/agent/containerd), and only then tell systemd that they run.
+# write the file (k3s, pkg/agent/templates and pkg/agent/containerd), and then tell systemd that they run.
 SERVER = r"""#!/bin/sh -e
 name=@NAME@
 folder=/var/lib/rancher/$name/agent/etc/containerd
