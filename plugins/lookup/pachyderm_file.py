@@ -64,6 +64,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._connection import Pachd
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._errors import PachdError, PachydermError
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._info_pfs import file_content
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._messages import repo_message
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._options import (
     CONNECTION_SPEC,
     ConnectionOptions,
@@ -100,7 +101,7 @@ def _parse(term: str) -> re.Match[str]:
 
 def _read(pachd: Pachd, file: re.Match[str], project: str) -> str:
     pfs = sdk().pfs
-    repo = pfs.Repo(name=file["repo"], type="user", project=pfs.Project(name=file["project"] or project))
+    repo = repo_message(file["project"] or project, file["repo"])
     ref = file["commit"] or "master"
     is_id = _ID.fullmatch(ref)
     commit = (

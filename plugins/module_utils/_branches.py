@@ -6,14 +6,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from ._branch_plan import ActualBranch, Branch, BranchKey, RepoKey, Trigger, Write, plan_branches, shown
 from ._connection import Pachd
+from ._converge import converge
 from ._errors import PachdError, PachydermError
 from ._items import items
+from ._messages import branch_message, repo_message
 from ._names import branch_name, project_name, repo_name
-from ._plan import Action, Outcome, refuse_twice
+from ._plan import Outcome, Plan, refuse_twice
 from ._repos import read_repos
 from ._sdk import sdk
 
@@ -84,22 +87,28 @@ def _trigger(given: Mapping[str, Any], name: str, prefix: str) -> Trigger:
 
 def run_branches(pachd: Pachd, declared: Sequence[Branch], check_mode: bool) -> Outcome:
     """Brings the declared branches about; in check mode it only says how."""
-    repos = read_repos(pachd)
-    concerned = dict.fromkeys(key for b in declared if (key := (b.project, b.repo)) in repos)
-    actual = {key: known for repo in concerned for key, known in _read(pachd, repo).items()}
-    plan = plan_branches(declared, actual, _heads(pachd, declared, actual, repos), repos, check_mode)
+    plan, actual = _planned(pachd, declared, check_mode)
     if not check_mode:
-        for action in plan.actions:
-            _apply(pachd, action)
+        converge(plan, partial(_apply, pachd), lambda: _planned(pachd, declared, check_mode)[0])
     after = {action.name: action.after for action in plan.actions}
     present = [b for b in declared if b.state == "present"]
     return Outcome(plan, {"branches": [after.get(b.label) or shown(b.key, actual[b.key]) for b in present]})
 
 
+def _planned(
+    pachd: Pachd, declared: Sequence[Branch], check_mode: bool
+) -> tuple[Plan, dict[BranchKey, ActualBranch]]:
+    """What is to be done, and what is there."""
+    repos = read_repos(pachd)
+    concerned = dict.fromkeys(key for b in declared if (key := (b.project, b.repo)) in repos)
+    actual = {key: known for repo in concerned for key, known in _read(pachd, repo).items()}
+    return plan_branches(declared, actual, _heads(pachd, declared, actual, repos), repos, check_mode), actual
+
+
 def _read(pachd: Pachd, repo: RepoKey) -> dict[BranchKey, ActualBranch]:
     """The branches of a repo, in one call."""
     found = {}
-    for info in pachd.pfs.list_branch(repo=_repo(repo)):
+    for info in pachd.pfs.list_branch(repo=repo_message(*repo)):
         trigger = {name: getattr(info.trigger, name) for name in Trigger.__slots__}
         found[*repo, info.branch.name] = ActualBranch(
             head=info.head.id,
@@ -126,7 +135,7 @@ def _heads(
         if source in actual:
             heads[source] = actual[source].head
             continue
-        commit = sdk().pfs.Commit(repo=_repo((branch.project, branch.repo)), id=branch.head)
+        commit = sdk().pfs.Commit(repo=repo_message(branch.project, branch.repo), id=branch.head)
         try:
             heads[source] = pachd.pfs.inspect_commit(commit=commit).commit.id
         except PachdError as error:
@@ -136,38 +145,30 @@ def _heads(
     return heads
 
 
-def _apply(pachd: Pachd, action: Action) -> None:
-    try:
-        if action.verb == "delete":
-            pachd.pfs.delete_branch(branch=_branch(action.item.key), force=action.item.force)
-        else:
-            _create(pachd, action.item)
-    except PachdError as error:
-        raise PachydermError(f"branch {action.name}: cannot {action.verb} it: {error}") from error
+def _apply(pachd: Pachd, plan: Plan) -> None:
+    for action in plan.actions:
+        try:
+            if action.verb == "delete":
+                pachd.pfs.delete_branch(branch=branch_message(*action.item.key), force=action.item.force)
+            else:
+                _create(pachd, action.item)
+        except PachdError as error:
+            raise PachydermError(f"branch {action.name}: cannot {action.verb} it: {error}") from error
 
 
 def _create(pachd: Pachd, write: Write) -> None:
     pfs = sdk().pfs
     head = None
     if write.head:
-        repo = _repo((write.branch.project, write.branch.repo))
+        repo = repo_message(write.branch.project, write.branch.repo)
         head = pfs.Commit(repo=repo, id=write.head)
     pachd.pfs.create_branch(
-        branch=_branch(write.branch.key),
+        branch=branch_message(*write.branch.key),
         head=head,
-        provenance=[_branch(key) for key in write.provenance],
+        provenance=[branch_message(*key) for key in write.provenance],
         trigger=pfs.Trigger(**asdict(write.trigger)) if write.trigger else None,
     )
 
 
 def _key(branch: Any) -> BranchKey:
     return branch.repo.project.name, branch.repo.name, branch.name
-
-
-def _repo(key: RepoKey) -> Any:
-    pfs = sdk().pfs
-    return pfs.Repo(name=key[1], type="user", project=pfs.Project(name=key[0]))
-
-
-def _branch(key: BranchKey) -> Any:
-    return sdk().pfs.Branch(repo=_repo(key[:2]), name=key[2])

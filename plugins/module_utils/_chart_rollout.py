@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ._errors import PachydermError, first_few, one_line
+from ._image_pulls import pulling
 from ._kubernetes import Kubernetes, KubernetesError, UnreachableError
 from ._kubernetes_pods import is_ready, last_warning, restarts, trouble, unscheduled
 from ._plan import Outcome
+from ._progress import Progress
 
 Item = Mapping[str, Any]
 
@@ -26,7 +29,9 @@ def rollout(client: Kubernetes, namespace: str, seconds: int) -> Outcome:
     """Looks until everything is ready, `seconds` at most. Raises PachydermError that names what is not."""
     end = time.monotonic() + seconds
     pods, left = _look(client, namespace, ())
+    progress = Progress(f"namespace {namespace}")
     while left and time.monotonic() < end:
+        progress.tell(partial(_note, client, namespace, pods, left))
         time.sleep(_SECONDS_BETWEEN)
         try:
             pods, left = _look(client, namespace, ())
@@ -59,6 +64,10 @@ def _look(
     pods = client.list(f"{core}/pods", labelSelector=_NOT_WORKERS)
     claims = client.list(f"{core}/persistentvolumeclaims")
     return pods, waiting(workloads, pods, claims, events)
+
+
+def _note(client: Kubernetes, namespace: str, pods: Sequence[Item], left: Sequence[str]) -> dict[str, str]:
+    return {"note": first_few([*pulling(client, namespace, pods), *left], 3)}
 
 
 def _last_words(client: Kubernetes, namespace: str, pods: Sequence[Item]) -> list[str]:

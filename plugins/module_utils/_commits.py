@@ -6,11 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ._connection import Pachd
+from ._converge import converge
 from ._errors import PachdError, PachydermError
 from ._items import items
+from ._messages import repo_message
 from ._names import branch_name, project_name, repo_name
 from ._plan import Action, Outcome, Plan
 from ._sdk import sdk
@@ -74,12 +77,9 @@ def parse_commits(params: Mapping[str, Any]) -> Task:
 
 def run_commits(pachd: Pachd, task: Task, check_mode: bool) -> Outcome:
     """Starts, finishes, squashes or drops commits, or waits for them; in check mode it only says how."""
-    before = {commit: _look(pachd, commit) for commit in task.commits}
-    actions = [action for commit, found in before.items() if (action := _action(task, commit, found))]
-    plan = Plan(tuple(actions))
+    plan = _planned(pachd, task)
     if not check_mode:
-        for action in actions:
-            _apply(pachd, action, task.description)
+        converge(plan, partial(_apply, pachd, task.description), partial(_planned, pachd, task))
     outcome = Outcome(plan, {"commits": []})
     if task.action not in ("squash", "drop") and not check_mode:
         for commit in task.commits:
@@ -88,9 +88,14 @@ def run_commits(pachd: Pachd, task: Task, check_mode: bool) -> Outcome:
     return outcome
 
 
+def _planned(pachd: Pachd, task: Task) -> Plan:
+    before = {commit: _look(pachd, commit) for commit in task.commits}
+    actions = (_action(task, commit, found) for commit, found in before.items())
+    return Plan(tuple(action for action in actions if action))
+
+
 def _repo(commit: Commit) -> Any:
-    pfs = sdk().pfs
-    return pfs.Repo(name=commit.repo, type="user", project=pfs.Project(name=commit.project))
+    return repo_message(commit.project, commit.repo)
 
 
 def _message(commit: Commit) -> Any:
@@ -133,7 +138,12 @@ def _action(task: Task, commit: Commit, found: Sequence[Any]) -> Action | None:
     return None
 
 
-def _apply(pachd: Pachd, action: Action, description: str) -> None:
+def _apply(pachd: Pachd, description: str, plan: Plan) -> None:
+    for action in plan.actions:
+        _write(pachd, action, description)
+
+
+def _write(pachd: Pachd, action: Action, description: str) -> None:
     pfs, commit = sdk().pfs, action.item
     try:
         if action.verb == "start":

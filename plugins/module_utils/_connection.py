@@ -25,6 +25,8 @@ _MAX_MESSAGE_BYTES = 20 * 1024**2
 # pachd answers this, now and then, when several clients start commits at the same time; a retry works.
 _ROLLBACK = "commit unexpectedly resulted in rollback"
 _ATTEMPTS = 4
+# Seconds before the second attempt are twice as many, and so on.
+_PAUSE_SECONDS = 0.1
 # What gRPC itself answers for a method that a server does not have; any other text is the server's own.
 _UNKNOWN_METHOD = re.compile(r"method not found|unknown (method|service)", re.IGNORECASE)
 # What gRPC says of a connection over TLS that does not come about, and what that means for the options.
@@ -176,7 +178,7 @@ class _Calls:
                 again = _ROLLBACK in error.text or (is_read and error.code == "UNAVAILABLE")
                 if not again or attempt == _ATTEMPTS or method.endswith("/GetVersion"):
                     raise error from rpc_error
-            time.sleep(0.1 * 2**attempt)
+            pause(attempt)
             attempt += 1
 
     def _translate(self, method: str, error: Any) -> PachdError:
@@ -205,6 +207,11 @@ class _Calls:
         if _EXPIRED in text:
             return f"{whose} has expired; get a new one"
         return f"it does not accept {whose}: {text}"
+
+
+def pause(attempt: int) -> None:
+    """Lets time pass after attempt number `attempt`, from 1."""
+    time.sleep(_PAUSE_SECONDS * 2**attempt)
 
 
 def _open_channel(options: ConnectionOptions) -> Any:

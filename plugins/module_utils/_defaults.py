@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ._connection import Pachd
+from ._converge import converge
 from ._defaults_plan import Defaults, Document, State, plan_defaults
 from ._errors import PachdError, PachydermError
 from ._items import items
 from ._names import project_name
-from ._plan import Action, Outcome, refuse_twice
+from ._plan import Outcome, Plan, refuse_twice
 from ._projects import read_projects
 from ._sdk import sdk
 from ._spec_1x import plain
@@ -47,18 +49,21 @@ def _parse(item: Mapping[str, Any], prefix: str, params: Mapping[str, Any]) -> D
 
 def run_defaults(pachd: Pachd, declared: Sequence[Defaults], check_mode: bool) -> Outcome:
     """Brings the declared defaults about; in check mode it only says how."""
+    plan = _planned(pachd, declared, check_mode)
+    if not check_mode:
+        converge(plan, partial(_apply, pachd), partial(_planned, pachd, declared, check_mode))
+    shown = [{"project": one.project, "spec": _normal(one.spec)} for one in declared]
+    return Outcome(plan, {"defaults": shown})
+
+
+def _planned(pachd: Pachd, declared: Sequence[Defaults], check_mode: bool) -> Plan:
     named = any(one.project is not None for one in declared)
     projects = read_projects(pachd) if named else {}
     states: dict[str, State | None] = {
         one.label: _read(pachd, one) if one.project is None or one.project in projects else None
         for one in declared
     }
-    plan = plan_defaults(declared, states, check_mode)
-    if not check_mode:
-        for action in plan.actions:
-            _apply(pachd, action)
-    shown = [{"project": one.project, "spec": _normal(one.spec)} for one in declared]
-    return Outcome(plan, {"defaults": shown})
+    return plan_defaults(declared, states, check_mode)
 
 
 def _read(pachd: Pachd, one: Defaults) -> State:
@@ -73,8 +78,9 @@ def _read(pachd: Pachd, one: Defaults) -> State:
     return State(before, wanted, affected)
 
 
-def _apply(pachd: Pachd, action: Action) -> None:
-    _send(pachd, action.item, dry_run=False)
+def _apply(pachd: Pachd, plan: Plan) -> None:
+    for action in plan.actions:
+        _send(pachd, action.item, dry_run=False)
 
 
 def _send(pachd: Pachd, one: Defaults, dry_run: bool) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ._kubernetes import Kubernetes
 from ._kubernetes_pods import select
 from ._options import ConnectionOptions
 from ._plan import Action, Outcome, Plan
+from ._progress import Progress
 from ._sdk import sdk
 
 _DIRECTORY = "~/.ansible/gpulab.pachyderm"
@@ -31,13 +33,15 @@ _PAUSE = 1.0
 def find(client: Kubernetes, params: Mapping[str, Any], _check: bool) -> Outcome:
     """A forward is no change: like a connection, it leaves nothing behind. Check mode opens it, too."""
     end = time.monotonic() + params["wait"]
+    progress = Progress("pachd's address")
     while True:
         try:
             endpoint, started = _endpoint(client, params)
-        except PachydermError:
+        except PachydermError as error:
             # An address that is yet to be assigned, a pod that is not ready.
             if time.monotonic() + _PAUSE > end:
                 raise
+            progress.tell(partial(dict, note=str(error)))
             time.sleep(_PAUSE)
         else:
             break

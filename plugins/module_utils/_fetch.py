@@ -16,6 +16,7 @@ from ._fetch_plan import Fetch, LocalChange, plan_fetch, refuse_shared, to_hash
 from ._hash_files import hash_tree
 from ._local_dest import Destination, delete_files
 from ._local_tree import LocalFile
+from ._messages import repo_message
 from ._names import branch_name, project_name, repo_name
 from ._plan import Action, Outcome, Plan
 from ._sdk import sdk
@@ -181,7 +182,7 @@ def _finished(pachd: Pachd, fetch: Fetch) -> tuple[Any, tuple[str, ...]]:
     The commit is None if there is none. Raises PachdError.
     """
     pfs = sdk().pfs
-    repo = pfs.Repo(name=fetch.repo, type="user", project=pfs.Project(name=fetch.project))
+    repo = repo_message(fetch.project, fetch.repo)
     if fetch.commit:
         commit = pfs.Commit(id=fetch.commit, repo=repo)
     else:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ._connection import Pachd
+from ._connection import Pachd, pause
 from ._errors import PachdError, PachydermError
 from ._sdk import sdk
 
@@ -88,7 +87,7 @@ def _create(pachd: Pachd, stream: Stream, seconds: float, broken: threading.Even
                 raise failures[0] from None
             if error.code != "UNAVAILABLE" or attempt == _ATTEMPTS:
                 raise
-        time.sleep(0.1 * 2**attempt)
+        pause(attempt)
         attempt += 1
 
 

@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ._connection import Pachd
+from ._converge import converge
 from ._errors import PachdError, PachydermError
 from ._file_plan import BranchKey, File, Held, Write, above, branch_label, plan_files, shown
 from ._items import items
 from ._local_tree import FRAME_BYTES
+from ._messages import branch_message
 from ._names import branch_name, project_name, repo_name
 from ._pfs_paths import clean, write_refusal
-from ._plan import Action, Outcome, refuse_twice
+from ._plan import Action, Outcome, Plan, refuse_twice
 from ._sdk import sdk
 from ._sync_head import FINISH_SECONDS, branch_head, wait_finished
 from ._wire import RemoteFile, add_file, delete_file, read_file_info, set_commit
@@ -80,19 +83,23 @@ def _content(item: Mapping[str, Any], prefix: str) -> bytes:
 
 def run_files(pachd: Pachd, declared: Sequence[File], check_mode: bool) -> Outcome:
     """Brings the declared files about, by one commit for each branch; in check mode it only says how."""
+    plan, held = _planned(pachd, declared, check_mode)
+    if not check_mode:
+        converge(plan, partial(_apply, pachd), lambda: _planned(pachd, declared, check_mode)[0])
+    return Outcome(plan, {"files": [shown(file, plan, held) for file in declared]})
+
+
+def _planned(pachd: Pachd, declared: Sequence[File], check_mode: bool) -> tuple[Plan, dict[BranchKey, Held]]:
+    """What is to be done, and what is there."""
     held = {}
     for key in dict.fromkeys(file.branch for file in declared):
         held[key] = _read(pachd, key, [file.path for file in declared if file.branch == key])
-    plan = plan_files(declared, held, check_mode)
-    if not check_mode:
-        for action in plan.actions:
-            _apply(pachd, action)
-    return Outcome(plan, {"files": [shown(file, plan, held) for file in declared]})
+    return plan_files(declared, held, check_mode), held
 
 
 def _read(pachd: Pachd, key: BranchKey, paths: Sequence[str]) -> Held:
     """What the branch holds at the paths and above them. Raises PachydermError if its head is open."""
-    branch = _branch(key)
+    branch = branch_message(*key)
     try:
         pachd.pfs.inspect_repo(repo=branch.repo)
     except PachdError as error:
@@ -135,10 +142,15 @@ def _entries(pachd: Pachd, commit: Any, paths: Sequence[str]) -> Iterator[Remote
         yield from glob(pfs.GlobFileRequest(commit=commit, pattern=f"/{{{','.join(some)}}}"))
 
 
-def _apply(pachd: Pachd, action: Action) -> None:
+def _apply(pachd: Pachd, plan: Plan) -> None:
+    for action in plan.actions:
+        _write(pachd, action)
+
+
+def _write(pachd: Pachd, action: Action) -> None:
     """One commit, awaited. Raises PachydermError, also when pachd finishes it with an error."""
     write: Write = action.item
-    branch = _branch(write.branch)
+    branch = branch_message(*write.branch)
     modify = pachd.calls.stream_unary(
         "/pfs_v2.API/ModifyFile", request_serializer=None, response_deserializer=None
     )
@@ -167,9 +179,3 @@ def _messages(write: Write, commit: Any) -> Iterator[bytes]:
             continue
         for start in range(0, max(len(file.content), 1), FRAME_BYTES):
             yield add_file(file.path, file.content[start : start + FRAME_BYTES])
-
-
-def _branch(key: BranchKey) -> Any:
-    pfs = sdk().pfs
-    project, repo, name = key
-    return pfs.Branch(repo=pfs.Repo(name=repo, type="user", project=pfs.Project(name=project)), name=name)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ._errors import PachydermError, first_few
 from ._gpu_capacity_view import View, Wanted, needs_log
+from ._image_pulls import pulling
 from ._kubernetes import Kubernetes, KubernetesError, UnreachableError
 from ._plan import Outcome
+from ._progress import Progress
 
 _PAUSE = 2.0
 # Pods that have ended hold no GPU.
@@ -53,7 +56,9 @@ def run_capacity(cluster: Kubernetes, options: Options, check_mode: bool) -> Out
     """
     end = time.monotonic() + (0 if check_mode else options.wait)
     view = _look(cluster, options.wanted)
+    progress = Progress(f"nodes that lend {options.wanted.resource}")
     while view.missing and time.monotonic() < end:
+        progress.tell(partial(_told, cluster, view))
         time.sleep(_PAUSE)
         try:
             view = _look(cluster, options.wanted)
@@ -73,6 +78,14 @@ def run_capacity(cluster: Kubernetes, options: Options, check_mode: bool) -> Out
             **values,
         )
     return Outcome(None, values)
+
+
+def _told(cluster: Kubernetes, view: View) -> dict[str, str | int]:
+    pods = [view.plugin_pods[name] for name in view.missing if name in view.plugin_pods]
+    pulls = [text for namespace in view.plugin_namespaces for text in pulling(cluster, namespace, pods)]
+    reasons = [f"{entry['name']}: {entry['reason']}" for entry in view.result()["missing"]]
+    done = view.expected - len(view.missing)
+    return {"done": done, "total": view.expected, "unit": "nodes", "note": first_few([*pulls, *reasons], 3)}
 
 
 def _look(cluster: Kubernetes, wanted: Wanted) -> View:

@@ -10,6 +10,7 @@ from ._connection import Pachd
 from ._errors import PachdError, PachydermError
 from ._info_query import Query, Values, for_each
 from ._jobs import iso, state_name
+from ._messages import repo_message
 from ._repos import repo_picker
 from ._sdk import sdk
 from ._wire import RemoteFile, read_file_info
@@ -88,9 +89,7 @@ def _trigger(trigger: Any) -> dict[str, Any] | None:
 
 
 def _repo(query: Query) -> Any:
-    pfs = sdk().pfs
-    project = pfs.Project(name=query.project or "default")
-    return pfs.Repo(name=query.repo or "", type="user", project=project)
+    return repo_message(query.project or "default", query.repo or "")
 
 
 def _label(query: Query) -> str:

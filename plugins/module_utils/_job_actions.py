@@ -13,7 +13,8 @@ from ._errors import PachdError, PachydermError, first_few
 from ._items import items
 from ._job_runs import plan_runs, start_runs
 from ._job_wait import wait_for_job
-from ._jobs import TERMINAL, job_message, job_values, pipeline_message
+from ._jobs import TERMINAL, job_message, job_values
+from ._messages import pipeline_message
 from ._names import pipeline_name, project_name
 from ._plan import Action, Outcome, Plan
 from ._sdk import sdk

@@ -9,7 +9,8 @@ from typing import Any
 
 from ._connection import Pachd
 from ._errors import PachdError, PachydermError, first_few
-from ._jobs import TERMINAL, job_message, job_values, pipeline_message, state_name
+from ._jobs import TERMINAL, job_message, job_values, state_name
+from ._messages import pipeline_message, repo_message
 from ._sdk import sdk
 
 # Log lines of a failed job: in the result, and in the message.
@@ -90,7 +91,7 @@ def failed(pachd: Pachd, job: dict[str, Any]) -> PachydermError:
 def failed_upstream(pachd: Pachd, job: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The jobs upstream that are why a job could not run, by the provenance of its output commit."""
     pfs = sdk().pfs
-    repo = pfs.Repo(name=job["pipeline"], type="user", project=pfs.Project(name=job["project"]))
+    repo = repo_message(job["project"], job["pipeline"])
     found, left, seen = [], [pfs.Commit(repo=repo, id=job["id"])], set()
     while left:
         commit = left.pop()
@@ -140,7 +141,7 @@ def _waits_for(pachd: Pachd, job: Mapping[str, Any], state: str, reason: str) ->
 
 def _is_behind(pachd: Pachd, job: Mapping[str, Any]) -> str:
     pfs = sdk().pfs
-    repo = pfs.Repo(name=job["pipeline"], type="user", project=pfs.Project(name=job["project"]))
+    repo = repo_message(job["project"], job["pipeline"])
     for above in _provenance(pachd, pfs.Commit(repo=repo, id=job["id"])):
         info = _job_of(pachd, above.repo.project.name, above.repo.name, above.id)
         if above.repo.type == "user" and info and info["state"] not in TERMINAL:

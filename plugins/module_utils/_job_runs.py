@@ -14,7 +14,7 @@ from typing import Any
 
 from ._connection import Pachd
 from ._errors import PachdError, PachydermError
-from ._jobs import pipeline_message
+from ._messages import branch_message, pipeline_message
 from ._pipeline_plan import ActualPipeline, Key, Spec
 from ._pipeline_reads import read_pipelines
 from ._plan import Action, Plan
@@ -123,9 +123,9 @@ def _start(pachd: Pachd, run: Run) -> None:
 def _commit_nothing(pachd: Pachd, branch: Branch) -> None:
     """An empty commit, started and finished at once, so that none is left open."""
     pfs, request = sdk().pfs, sdk().transaction.TransactionRequest
-    repo = pfs.Repo(name=branch[1], type="user", project=pfs.Project(name=branch[0]))
-    start = pfs.StartCommitRequest(branch=pfs.Branch(repo=repo, name=branch[2]))
-    finish = pfs.FinishCommitRequest(commit=pfs.Commit(repo=repo, id=branch[2]))
+    started = branch_message(*branch)
+    start = pfs.StartCommitRequest(branch=started)
+    finish = pfs.FinishCommitRequest(commit=pfs.Commit(repo=started.repo, id=started.name))
     run_batch(pachd, [request(start_commit=start), request(finish_commit=finish)])
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ._connection import Pachd
 from ._errors import PachdError
 from ._job_failure import away, failed, late
-from ._jobs import TERMINAL, job_message, job_values, pipeline_message
+from ._jobs import TERMINAL, job_message, job_values
+from ._messages import pipeline_message
+from ._progress import Progress
 from ._sdk import sdk
 
 # Seconds that one call waits for a job: in between, the pipeline is looked at, too.
@@ -26,6 +29,7 @@ def wait_for_job(pachd: Pachd, project: str, pipeline: str, end: float, ident: s
     """
     job: dict[str, Any] | None = None
     answered = time.monotonic()
+    progress = Progress(f"pipeline {project}/{pipeline}")
     while True:
         try:
             job = _look(pachd, project, pipeline, ident) or job
@@ -41,6 +45,7 @@ def wait_for_job(pachd: Pachd, project: str, pipeline: str, end: float, ident: s
         left = end - time.monotonic()
         if left <= 0:
             raise late(pachd, project, pipeline, job)
+        progress.tell(partial(_note, job))
         _pause(pachd, job, min(left, _WAIT_STEP))
     if job["state"] != "JOB_SUCCESS":
         raise failed(pachd, job)
@@ -56,6 +61,17 @@ def _look(pachd: Pachd, project: str, pipeline: str, ident: str) -> dict[str, An
             return job_values(pachd.pps.inspect_job(job=sdk().pps.Job(id=ident, pipeline=message)))
         info = next(iter(pachd.pps.list_job(pipeline=message, number=1, details=False)), None)
     return job_values(info) if info else None
+
+
+def _note(job: Mapping[str, Any] | None) -> dict[str, str | int]:
+    if job is None:
+        return {"note": "no job yet"}
+    datums = {**job["datums"]}
+    total, failed = datums.pop("total"), datums["failed"]
+    note = f"job {job['id'][:8]} {job['state'].removeprefix('JOB_').lower()}"
+    if failed:
+        note += f", {failed} failed"
+    return {"done": sum(datums.values()), "total": total, "unit": "datums", "note": note}
 
 
 def _pause(pachd: Pachd, job: Mapping[str, Any] | None, seconds: float) -> None:

@@ -7,6 +7,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
+from ._messages import pipeline_message
 from ._sdk import sdk
 
 TERMINAL = ("JOB_SUCCESS", "JOB_FAILURE", "JOB_KILLED", "JOB_UNRUNNABLE")
@@ -42,10 +43,6 @@ def state_name(states: Any, state: int) -> str:
 def iso(moment: datetime.datetime) -> str | None:
     """A time of pachd in ISO 8601; None for the zero time, which means that it is not set."""
     return moment.isoformat() if moment.timestamp() else None
-
-
-def pipeline_message(project: str, pipeline: str) -> Any:
-    return sdk().pps.Pipeline(name=pipeline, project=sdk().pfs.Project(name=project))
 
 
 def job_message(job: Mapping[str, Any]) -> Any:

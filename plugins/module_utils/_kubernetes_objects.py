@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ._errors import PachydermError, first_few, one_line
@@ -13,6 +14,7 @@ from ._kubernetes import Kubernetes, KubernetesError, UnreachableError
 from ._kubernetes_objects_plan import MANAGER, plan_absent, plan_patched, plan_present, stamped, title
 from ._kubernetes_pods import is_ready, restarts, select, trouble
 from ._plan import Outcome, Plan
+from ._progress import Progress
 
 # Kinds whose pods take time to come, and the fields that count those that have.
 _ROLLOUTS = {
@@ -91,7 +93,9 @@ def _wait_absent(cluster: Kubernetes, plan: Plan, seconds: int) -> None:
     """Until what was deleted is gone. Raises PachydermError."""
     end = time.monotonic() + seconds
     left = [action.item for action in plan.actions]
+    progress = Progress("what is being deleted")
     while left := [item for item in left if _found(cluster, item)]:
+        progress.tell(partial(dict, note=first_few([title(item) for item in left], 3)))
         if time.monotonic() >= end:
             names = first_few([title(item) for item in left])
             raise PachydermError(f"still there after {seconds} s: {names}; finalizers may hold it back")
@@ -109,11 +113,17 @@ def _wait_present(cluster: Kubernetes, declared: Declared) -> None:
     """Until all pods of Deployments and DaemonSets are as declared, and available. Raises PachydermError."""
     end = time.monotonic() + declared.wait
     left = [item for item in declared.objects if item["kind"] in _ROLLOUTS]
+    progress = Progress("roll-out")
     while left := [item for item in left if not _rolled_out(cluster, item)]:
+        progress.tell(partial(_note, cluster, left[0]))
         if time.monotonic() >= end:
             why = first_few([f"{title(item)}: {_why_not(cluster, item)}" for item in left])
             raise PachydermError(f"not rolled out after {declared.wait} s: {why}")
         time.sleep(_PAUSE)
+
+
+def _note(cluster: Kubernetes, item: Mapping[str, Any]) -> dict[str, str]:
+    return {"note": f"{title(item)}: {_why_not(cluster, item)}"}
 
 
 def _rolled_out(cluster: Kubernetes, item: Mapping[str, Any]) -> bool:

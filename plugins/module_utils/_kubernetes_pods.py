@@ -86,9 +86,14 @@ def trouble(pod: Object, events: Sequence[Object] = ()) -> str:
     status = pod.get("status") or {}
     if status.get("phase") == "Failed" and status.get("reason"):
         return one_line(f"{status['reason']}: {status.get('message', '')}").rstrip(": ")
-    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    containers = _containers(pod)
     said = [text for text in map(_container_trouble, containers) if text]
     return unscheduled(pod) or "; ".join(said) or last_warning(pod, events) or _on_the_way(containers)
+
+
+def _containers(pod: Object) -> list[Object]:
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
 def _container_trouble(status: Object) -> str:
@@ -112,6 +117,11 @@ def last_warning(item: Object, events: Sequence[Object]) -> str:
         return ""
     newest = max(own, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
     return one_line(f"{newest.get('reason')}: {newest.get('message', '')}")
+
+
+def is_on_the_way(pod: Object) -> bool:
+    """Whether a container of it is being created, for which its image may be pulled."""
+    return _on_the_way(_containers(pod)) in _ON_THE_WAY
 
 
 def _on_the_way(containers: Sequence[Object]) -> str:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from ._errors import PachydermError, one_line
+from ._errors import PachydermError, first_few, one_line
+from ._image_pulls import pulling
 from ._kubernetes import Kubernetes, KubernetesError, UnreachableError
 from ._kubernetes_objects_plan import MANAGER
 from ._kubernetes_pods import last_warning, trouble
 from ._plan import Outcome
+from ._progress import Progress
 
 _LABEL = "gpulab.pachyderm/probe"
 _PAUSE = 0.5
@@ -117,6 +120,7 @@ def _make(cluster: Kubernetes, probe: Probe) -> None:
 def _watch(cluster: Kubernetes, probe: Probe, seen: Seen, end: float) -> None:
     """Until the pod ended or the time is up; then why, and what it printed."""
     pod: dict[str, Any] = {}
+    progress = Progress(f"pod {probe.namespace}/{probe.name}")
     while time.monotonic() < end:
         try:
             pod = cluster.get(f"{_pods(probe)}/{probe.name}")
@@ -128,6 +132,7 @@ def _watch(cluster: Kubernetes, probe: Probe, seen: Seen, end: float) -> None:
         except UnreachableError:
             # It may be restarting.
             pass
+        progress.tell(partial(_note, cluster, probe, pod))
         time.sleep(_PAUSE)
     if not pod:
         return
@@ -147,6 +152,11 @@ def _watch(cluster: Kubernetes, probe: Probe, seen: Seen, end: float) -> None:
         seen.reason = next(filter(None, told), "")
     if seen.phase in ("Succeeded", "Failed", "Running"):
         seen.output = _log(cluster, f"{_pods(probe)}/{probe.name}/log")
+
+
+def _note(cluster: Kubernetes, probe: Probe, pod: Mapping[str, Any]) -> dict[str, str]:
+    phase = pod.get("status", {}).get("phase", "not seen yet")
+    return {"note": first_few([phase, *(pulling(cluster, probe.namespace, [pod]) if pod else [])])}
 
 
 def _log(cluster: Kubernetes, path: str) -> str:

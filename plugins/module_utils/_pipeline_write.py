@@ -9,6 +9,7 @@ from typing import Any
 
 from ._connection import Pachd
 from ._errors import PachdError, PachydermError
+from ._messages import pipeline_message
 from ._pipeline_plan import Key, Pipeline, Target
 from ._pipeline_specs import Effective, refused
 from ._plan import Action, Plan
@@ -130,7 +131,7 @@ def _request(action: Action, specs: Mapping[Key, Effective], target: Target) -> 
 
 def _single(pachd: Pachd, action: Action, target: Target) -> None:
     pipeline: Pipeline = action.item
-    message = sdk().pps.Pipeline(name=pipeline.name, project=sdk().pfs.Project(name=pipeline.project))
+    message = pipeline_message(pipeline.project, pipeline.name)
     if action.verb == "delete":
         pachd.pps.delete_pipeline(pipeline=message, force=target.force, keep_repo=target.keep_repo)
     elif action.verb == "start":

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ._connection import Pachd
+from ._converge import converge
 from ._errors import PachydermError
 from ._items import items
 from ._metadata import Change, changed_metadata, merged_metadata, parse_metadata, write_metadata
@@ -104,14 +106,19 @@ def _shown(name: str, project: ActualProject) -> dict[str, Any]:
 
 def run_projects(pachd: Pachd, declared: Sequence[Project], check_mode: bool) -> Outcome:
     """Brings the declared projects about; in check mode it only says how."""
-    actual = read_projects(pachd)
-    going = [p.name for p in declared if p.state == "absent" and p.name in actual]
-    plan = plan_projects(declared, actual, _repos_of(pachd, going) if going else {})
+    plan, actual = _planned(pachd, declared)
     if not check_mode:
-        _apply(pachd, plan)
+        converge(plan, partial(_apply, pachd), lambda: _planned(pachd, declared)[0])
     after = {action.name: action.after for action in plan.actions}
     present = [p.name for p in declared if p.state == "present"]
     return Outcome(plan, {"projects": [after.get(name) or _shown(name, actual[name]) for name in present]})
+
+
+def _planned(pachd: Pachd, declared: Sequence[Project]) -> tuple[Plan, dict[str, ActualProject]]:
+    """What is to be done, and what is there."""
+    actual = read_projects(pachd)
+    going = [p.name for p in declared if p.state == "absent" and p.name in actual]
+    return plan_projects(declared, actual, _repos_of(pachd, going) if going else {}), actual
 
 
 def read_projects(pachd: Pachd) -> dict[str, ActualProject]:

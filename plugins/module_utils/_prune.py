@@ -6,14 +6,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ._connection import Pachd
+from ._converge import converge
 from ._errors import PachdError, PachydermError
 from ._info_query import for_each
+from ._messages import pipeline_message, repo_message
 from ._metadata import Change, write_metadata
 from ._pipeline_reads import read_pipelines
-from ._plan import Action, Outcome
+from ._plan import Action, Outcome, Plan
 from ._prune_plan import CREATED, Key, Lab, Thing, plan_prune
 from ._repos import repo_picker
 from ._sdk import sdk
@@ -55,6 +58,13 @@ def parse_lab(params: Mapping[str, Any]) -> Lab:
 
 def run_lab(pachd: Pachd, lab: Lab, check_mode: bool) -> Outcome:
     """Marks and prunes; in check mode it only says what."""
+    plan = _planned(pachd, lab)
+    if not check_mode:
+        converge(plan, partial(_apply, pachd, lab), partial(_planned, pachd, lab))
+    return Outcome(plan)
+
+
+def _planned(pachd: Pachd, lab: Lab) -> Plan:
     actual = read_things(pachd)
     if lab.prune:
         actual |= {
@@ -62,13 +72,14 @@ def run_lab(pachd: Pachd, lab: Lab, check_mode: bool) -> Outcome:
             for key, thing in actual.items()
             if key[0] == "repo" and thing.marks.get(lab.name) == CREATED and key not in lab.declared
         }
-    plan = plan_prune(lab, actual)
-    if not check_mode:
-        write_metadata(pachd, [_edit(lab, action) for action in plan.actions if action.verb != "delete"])
-        for action in plan.actions:
-            if action.verb == "delete":
-                _delete(pachd, action)
-    return Outcome(plan)
+    return plan_prune(lab, actual)
+
+
+def _apply(pachd: Pachd, lab: Lab, plan: Plan) -> None:
+    write_metadata(pachd, [_edit(lab, action) for action in plan.actions if action.verb != "delete"])
+    for action in plan.actions:
+        if action.verb == "delete":
+            _delete(pachd, action)
 
 
 def read_things(pachd: Pachd) -> dict[Key, Thing]:
@@ -129,9 +140,7 @@ def _marks(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def _repo(label: str) -> Any:
-    pfs = sdk().pfs
-    project, name = label.split("/")
-    return pfs.Repo(name=name, type="user", project=pfs.Project(name=project))
+    return repo_message(*label.split("/"))
 
 
 def _has_commits(pachd: Pachd, label: str) -> bool:
@@ -155,7 +164,7 @@ def _edit(lab: Lab, action: Action) -> tuple[dict[str, Any], Change]:
 
 def _delete(pachd: Pachd, action: Action) -> None:
     """Never with force: what somebody has come to need meanwhile stays."""
-    pfs, pps = sdk().pfs, sdk().pps
+    pfs = sdk().pfs
     label, _at, branch = action.name.partition("@")
     try:
         if action.kind == "project":
@@ -165,7 +174,6 @@ def _delete(pachd: Pachd, action: Action) -> None:
         elif action.kind == "repo":
             pachd.pfs.delete_repo(repo=_repo(label))
         else:
-            repo = _repo(label)
-            pachd.pps.delete_pipeline(pipeline=pps.Pipeline(name=repo.name, project=repo.project))
+            pachd.pps.delete_pipeline(pipeline=pipeline_message(*label.split("/")))
     except PachdError as error:
         raise PachydermError(f"{action.kind} {action.name}: cannot delete it: {error}") from error

@@ -24,11 +24,14 @@ def write_report(params: Mapping[str, Any], check_mode: bool) -> Outcome:
     data_file = dest.with_suffix(".json")
     if data_file == dest:
         raise PachydermError(f"dest: {dest}: is where the data would go; use a name that ends in .html")
-    changes = merged_changes(read_changes(params["changes_from"]), _previous(data_file).get("changes"))
+    previous = _previous(data_file)
+    changes = merged_changes(read_changes(params["changes_from"]), previous.get("changes"))
     data = report_data(params, changes)
     warnings: list[str] = []
+    drawing = _drawing(data, previous.get("graph"), warnings)
+    data["graph"] = drawing and drawing.graph
     texts = {
-        dest: page(params["title"], data, _drawing(data, warnings)),
+        dest: page(params["title"], data, drawing),
         data_file: json.dumps(data, indent=1, sort_keys=True) + "\n",
     }
     actions = [
@@ -50,12 +53,12 @@ def read_changes(path: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def _drawing(data: Mapping[str, Any], warnings: list[str]) -> Drawing | None:
+def _drawing(data: Mapping[str, Any], known: Any, warnings: list[str]) -> Drawing | None:
     lab = data["pachyderm"]
     if not lab or lab["error"]:
         return None
     try:
-        return draw(lab["repos"], lab["pipelines"])
+        return draw(lab["repos"], lab["pipelines"], known)
     except LibraryMissingError as error:
         warnings.append(f"the report has no graph: {error}")
         return None

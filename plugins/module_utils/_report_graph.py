@@ -36,49 +36,61 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """`edges` are paths of SVG."""
+    """`edges` are paths of SVG; `graph` is what it was drawn from, as a report keeps it."""
 
     width: float
     height: float
     boxes: tuple[Box, ...]
     edges: tuple[str, ...]
+    graph: Mapping[str, Any]
 
 
-def draw(repos: Sequence[Mapping[str, Any]], pipelines: Sequence[Mapping[str, Any]]) -> Drawing:
+def draw(
+    repos: Sequence[Mapping[str, Any]], pipelines: Sequence[Mapping[str, Any]], known: Any = None
+) -> Drawing:
     """The repos that are no pipeline's output, the pipelines, and what flows between them.
 
-    Raises LibraryMissingError without igraph.
+    `known` is the graph of an earlier drawing. Raises LibraryMissingError if there is no igraph to place it.
     """
     nodes = {repo["name"]: (False, repo) for repo in repos}
     nodes |= {pipeline["name"]: (True, pipeline) for pipeline in pipelines}
-    names = list(nodes)
-    index = {name: number for number, name in enumerate(names)}
-    pairs = [
-        (index[above], index[pipeline["name"]])
-        for pipeline in pipelines
-        for above in pipeline["inputs"]
-        if above in index
-    ]
-    if not names:
-        return Drawing(0, 0, (), ())
-    places, bends = _layout(len(names), pairs)
+    graph = _placed(list(nodes), pipelines, known)
+    places, bends = graph["places"], graph["bends"]
+    if not places:
+        return Drawing(0, 0, (), (), graph)
     boxes = tuple(
-        Box(name, shortened(name.removeprefix("default/")), *_corner(place), *nodes[name])
-        for name, place in zip(names, places, strict=True)
+        Box(name, shortened(name.removeprefix("default/")), *_corner(place), *node)
+        for (name, node), place in zip(nodes.items(), places, strict=True)
     )
     edges = tuple(
         _path(boxes[a], boxes[b], [_corner(bend) for bend in between])
-        for (a, b), between in zip(pairs, bends, strict=True)
+        for (a, b), between in zip(graph["edges"], bends, strict=True)
     )
     every = [*places, *(bend for between in bends for bend in between)]
     right = max(_corner(place)[0] for place in every) + BOX_WIDTH + _MARGIN
     bottom = max(_corner(place)[1] for place in every) + BOX_HEIGHT + _MARGIN
-    return Drawing(right, bottom, boxes, edges)
+    return Drawing(right, bottom, boxes, edges, graph)
 
 
-def _layout(
-    count: int, pairs: Sequence[tuple[int, int]]
-) -> tuple[list[list[float]], list[list[list[float]]]]:
+def _placed(names: list[str], pipelines: Sequence[Mapping[str, Any]], known: Any) -> Mapping[str, Any]:
+    """What is below what, and where each is placed: as in `known`, if that is of the same graph.
+
+    To import igraph takes longer than all else that a report needs.
+    """
+    index = {name: number for number, name in enumerate(names)}
+    edges = [
+        [index[above], index[pipeline["name"]]]
+        for pipeline in pipelines
+        for above in pipeline["inputs"]
+        if above in index
+    ]
+    if isinstance(known, dict) and (known.get("names"), known.get("edges")) == (names, edges):
+        return known
+    places, bends = _layout(len(names), edges) if names else ([], [])
+    return {"names": names, "edges": edges, "places": places, "bends": bends}
+
+
+def _layout(count: int, pairs: Sequence[Sequence[int]]) -> tuple[list[list[float]], list[list[list[float]]]]:
     """For each node its place within a layer and its layer, and those that each edge passes in between."""
     try:
         from igraph import Graph

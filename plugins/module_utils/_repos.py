@@ -5,16 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from ._connection import Pachd
+from ._converge import converge
 from ._errors import PachdError, PachydermError
 from ._items import items
+from ._messages import repo_message
 from ._metadata import Change, changed_metadata, merged_metadata, parse_metadata, write_metadata
 from ._names import project_name, repo_name
 from ._plan import Action, Outcome, Plan, refuse_twice
 from ._projects import read_projects
 from ._sdk import sdk
+from ._transactions import RequestError, create_repo, run_batch
 
 RepoKey = tuple[str, str]  # (project, repo)
 
@@ -157,20 +161,27 @@ def _downstream_first(gone: Sequence[Repo], actual: Mapping[RepoKey, ActualRepo]
 
 def run_repos(pachd: Pachd, declared: Sequence[Repo], check_mode: bool) -> Outcome:
     """Brings the declared repos about; in check mode it only says how."""
-    actual = read_repos(pachd)
-    for repo in declared:
-        if repo.state == "absent" and repo.key in actual:
-            actual[repo.key] = _with_downstream(pachd, repo, actual[repo.key])
-    projects = read_projects(pachd) if any(r.state == "present" for r in declared) else {}
-    plan = plan_repos(declared, actual, projects, check_mode)
+    plan, actual = _planned(pachd, declared, check_mode)
     if not check_mode:
-        _apply(pachd, plan)
+        converge(plan, partial(_apply, pachd), lambda: _planned(pachd, declared, check_mode)[0])
     after = {action.name: action.after for action in plan.actions}
     shown = []
     for repo in declared:
         if repo.state == "present":
             shown.append(after.get(repo.label) or _shown(repo, actual[repo.key]))
     return Outcome(plan, {"repos": shown})
+
+
+def _planned(
+    pachd: Pachd, declared: Sequence[Repo], check_mode: bool
+) -> tuple[Plan, dict[RepoKey, ActualRepo]]:
+    """What is to be done, and what is there."""
+    actual = read_repos(pachd)
+    for repo in declared:
+        if repo.state == "absent" and repo.key in actual:
+            actual[repo.key] = _with_downstream(pachd, repo, actual[repo.key])
+    projects = read_projects(pachd) if any(r.state == "present" for r in declared) else {}
+    return plan_repos(declared, actual, projects, check_mode), actual
 
 
 def read_repos(pachd: Pachd) -> dict[RepoKey, ActualRepo]:
@@ -188,15 +199,10 @@ def read_repos(pachd: Pachd) -> dict[RepoKey, ActualRepo]:
     }
 
 
-def _message(repo: Repo) -> Any:
-    pfs = sdk().pfs
-    return pfs.Repo(name=repo.name, type="user", project=pfs.Project(name=repo.project))
-
-
 def _with_downstream(pachd: Pachd, repo: Repo, known: ActualRepo) -> ActualRepo:
     found = {
         (branch.repo.project.name, branch.repo.name): None
-        for info in pachd.pfs.list_branch(repo=_message(repo))
+        for info in pachd.pfs.list_branch(repo=repo_message(*repo.key))
         for branch in info.subvenance
         if branch.repo.type == "user"
     }
@@ -205,16 +211,13 @@ def _with_downstream(pachd: Pachd, repo: Repo, known: ActualRepo) -> ActualRepo:
 
 
 def _apply(pachd: Pachd, plan: Plan) -> None:
-    changes = []
     for action in plan.actions:
         if action.verb == "delete":
             _delete(pachd, action.item)
-            continue
-        write: Write = action.item
-        if write.described:
-            _describe(pachd, write.repo, action.verb)
-        changes.append(({"repo": repo_picker(write.repo.key)}, write.metadata))
-    write_metadata(pachd, changes)
+    writes = [action for action in plan.actions if action.verb != "delete"]
+    _describe(pachd, [action for action in writes if action.item.described])
+    metadata = [({"repo": repo_picker(write.item.repo.key)}, write.item.metadata) for write in writes]
+    write_metadata(pachd, metadata)
 
 
 def repo_picker(key: RepoKey) -> Any:
@@ -224,18 +227,27 @@ def repo_picker(key: RepoKey) -> Any:
     return pfs.RepoPicker(name=picked)
 
 
-def _describe(pachd: Pachd, repo: Repo, verb: str) -> None:
+def _describe(pachd: Pachd, actions: Sequence[Action]) -> None:
+    """All by one call, all of them or none."""
+    if not actions:
+        return
+    requests = [
+        create_repo(*action.item.repo.key, action.item.repo.description or "", action.verb == "update")
+        for action in actions
+    ]
+    others = f"; none of the {len(actions)} repos was written" if len(actions) > 1 else ""
     try:
-        pachd.pfs.create_repo(
-            repo=_message(repo), description=repo.description or "", update=verb == "update"
-        )
+        run_batch(pachd, requests)
+    except RequestError as error:
+        action = actions[error.index]
+        raise PachydermError(f"repo {action.name}: cannot {action.verb} it: {error}{others}") from error
     except PachdError as error:
-        raise PachydermError(f"repo {repo.label}: cannot {verb} it: {error}") from error
+        raise PachydermError(f"repos: cannot write them: {error}") from error
 
 
 def _delete(pachd: Pachd, repo: Repo) -> None:
     try:
-        deleted = pachd.pfs.delete_repo(repo=_message(repo), force=repo.force).deleted
+        deleted = pachd.pfs.delete_repo(repo=repo_message(*repo.key), force=repo.force).deleted
     except PachdError as error:
         raise PachydermError(f"repo {repo.label}: cannot delete it: {error}") from error
     if not deleted:

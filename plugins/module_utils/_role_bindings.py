@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ._connection import Pachd
+from ._converge import converge
 from ._errors import PachdError, PachydermError
 from ._items import items
 from ._names import project_name, repo_name
-from ._plan import Action, Outcome, refuse_twice
+from ._plan import Outcome, Plan, refuse_twice
 from ._projects import read_projects
 from ._repos import read_repos
 from ._role_binding_plan import Binding, Roles, Write, plan_bindings, shown
@@ -79,12 +81,16 @@ def _roles(names: Any, where: str) -> tuple[str, ...]:
 
 def run_bindings(pachd: Pachd, declared: Sequence[Binding], check_mode: bool) -> Outcome:
     """Brings the declared roles about; in check mode it only says how."""
-    actual = {binding.label: _read(pachd, binding) for binding in declared}
-    plan = plan_bindings(declared, actual, _missing(pachd, declared), check_mode)
+    plan, actual = _planned(pachd, declared, check_mode)
     if not check_mode:
-        for action in plan.actions:
-            _apply(pachd, action)
+        converge(plan, partial(_apply, pachd), lambda: _planned(pachd, declared, check_mode)[0])
     return Outcome(plan, {"role_bindings": [shown(b, actual[b.label], plan) for b in declared]})
+
+
+def _planned(pachd: Pachd, declared: Sequence[Binding], check_mode: bool) -> tuple[Plan, dict[str, Roles]]:
+    """What is to be done, and what is there."""
+    actual = {binding.label: _read(pachd, binding) for binding in declared}
+    return plan_bindings(declared, actual, _missing(pachd, declared), check_mode), actual
 
 
 def _missing(pachd: Pachd, declared: Sequence[Binding]) -> list[str]:
@@ -115,16 +121,17 @@ def _read(pachd: Pachd, binding: Binding) -> Roles:
     }
 
 
-def _apply(pachd: Pachd, action: Action) -> None:
-    write: Write = action.item
-    try:
-        pachd.auth.modify_role_binding(
-            resource=_resource(write.binding), principal=write.principal, roles=list(write.roles)
-        )
-    except PachdError as error:
-        raise PachydermError(
-            f"{write.binding.where}{action.name}: cannot {action.verb} its roles: {error}"
-        ) from error
+def _apply(pachd: Pachd, plan: Plan) -> None:
+    for action in plan.actions:
+        write: Write = action.item
+        try:
+            pachd.auth.modify_role_binding(
+                resource=_resource(write.binding), principal=write.principal, roles=list(write.roles)
+            )
+        except PachdError as error:
+            raise PachydermError(
+                f"{write.binding.where}{action.name}: cannot {action.verb} its roles: {error}"
+            ) from error
 
 
 def _resource(binding: Binding) -> Any:

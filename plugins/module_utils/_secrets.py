@@ -11,13 +11,15 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ._connection import Pachd
+from ._converge import converge
 from ._errors import PachdError, PachydermError
 from ._items import items
-from ._plan import Outcome, refuse_twice
+from ._plan import Outcome, Plan, refuse_twice
 from ._sdk import sdk
 from ._secret_plan import TYPE_PREFIX, Secret, Write, plan_secrets
 
@@ -82,16 +84,24 @@ def _data(item: Mapping[str, Any], prefix: str) -> dict[str, bytes]:
 
 def run_secrets(pachd: Pachd, declared: Sequence[Secret], check_mode: bool) -> Outcome:
     """Brings the declared secrets about; in check mode it only says how."""
-    types = {info.secret.name: info.type for info in pachd.pps.list_secret().secret_info}
-    plan = plan_secrets(declared, types, os.urandom(_SALT_BYTES))
+    plan = _planned(pachd, declared)
     if not check_mode:
-        for action in plan.actions:
-            _apply(pachd, action.item)
+        converge(plan, partial(_apply, pachd), partial(_planned, pachd, declared))
     present = [{"name": s.name, "keys": sorted(s.data)} for s in declared if s.state == "present"]
     return Outcome(plan, {"secrets": present})
 
 
-def _apply(pachd: Pachd, item: Secret | Write) -> None:
+def _planned(pachd: Pachd, declared: Sequence[Secret]) -> Plan:
+    types = {info.secret.name: info.type for info in pachd.pps.list_secret().secret_info}
+    return plan_secrets(declared, types, os.urandom(_SALT_BYTES))
+
+
+def _apply(pachd: Pachd, plan: Plan) -> None:
+    for action in plan.actions:
+        _write(pachd, action.item)
+
+
+def _write(pachd: Pachd, item: Secret | Write) -> None:
     secret = item.secret if isinstance(item, Write) else item
     replaced = isinstance(item, Write) and item.replaces
     label = f"{secret.where}secret {secret.name}"

@@ -10,6 +10,7 @@ from typing import Any
 from ._connection import Pachd
 from ._errors import PachdError, PachydermError
 from ._local_tree import LocalFile
+from ._messages import repo_message
 from ._sdk import sdk
 from ._sync_plan import Sync
 from ._wire import RemoteFile, read_file_info
@@ -41,7 +42,7 @@ def read_head(pachd: Pachd, sync: Sync, tree: Sequence[LocalFile], missing_ok: b
     or if the head is a commit that somebody has not finished.
     """
     pfs = sdk().pfs
-    repo = pfs.Repo(name=sync.repo, type="user", project=pfs.Project(name=sync.project))
+    repo = repo_message(sync.project, sync.repo)
     try:
         pachd.pfs.inspect_repo(repo=repo)
     except PachdError as error:

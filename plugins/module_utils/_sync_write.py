@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import heapq
 import secrets
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from ._connection import Pachd
+from ._connection import Pachd, pause
 from ._errors import PachdError, PachydermError
 from ._file_hash import MIN_CHUNK
 from ._file_sets import Stream, file_sets
 from ._local_tree import LocalFile
+from ._messages import branch_message
 from ._progress import Progress
 from ._sdk import sdk
 from ._sync_head import FINISH_SECONDS, OPEN_MARK, branch_head, wait_finished
@@ -58,9 +58,7 @@ def write(pachd: Pachd, sync: Sync, change: TreeChange, before: str) -> Any:
 
 def _commit(pachd: Pachd, sync: Sync, change: TreeChange, before: str, made: Sequence[str]) -> Any:
     """The commit, which pachd is finishing; None as in write(). Raises PachydermError."""
-    pfs = sdk().pfs
-    repo = pfs.Repo(name=sync.repo, type="user", project=pfs.Project(name=sync.project))
-    branch = pfs.Branch(repo=repo, name=sync.branch)
+    branch = branch_message(sync.project, sync.repo, sync.branch)
     # By its description such a commit is known again, by this run and by others.
     mark = f"{OPEN_MARK} {secrets.token_hex(8)}"
     attempt = 1
@@ -82,7 +80,7 @@ def _commit(pachd: Pachd, sync: Sync, change: TreeChange, before: str, made: Seq
         else:
             return commit
         # Any of these calls may have been carried out although its answer is lost.
-        time.sleep(0.1 * 2**attempt)
+        pause(attempt)
         attempt += 1
         head = branch_head(pachd, branch)
         if head and head.id != before:

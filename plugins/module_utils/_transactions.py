@@ -9,6 +9,7 @@ from typing import Any
 
 from ._connection import Pachd
 from ._errors import PachdError
+from ._messages import repo_message
 from ._sdk import sdk
 
 # Seconds that one request of a transaction may take, beside the connection's timeout.
@@ -19,8 +20,8 @@ _WHICH = re.compile(r"error running request (?P<number>\d+) of \d+: ")
 class RequestError(PachdError):
     """pachd refused one request, so nothing of the transaction was done; `index` is its place, from 0."""
 
-    def __init__(self, index: int, error: PachdError, text: str) -> None:
-        super().__init__(error.code, text)
+    def __init__(self, index: int, error: PachdError) -> None:
+        super().__init__(error.code, _WHICH.sub("", error.text), _WHICH.sub("", str(error)))
         self.index = index
 
 
@@ -36,14 +37,11 @@ def run_batch(pachd: Pachd, requests: Sequence[Any]) -> None:
             found = _WHICH.search(error.text)
             if not found:
                 raise
-            text = error.text[found.end() :]
-            raise RequestError(int(found["number"]) - 1, error, text) from error
+            raise RequestError(int(found["number"]) - 1, error) from error
 
 
-def create_repo(project: str, name: str, description: str = "") -> Any:
+def create_repo(project: str, name: str, description: str = "", update: bool = False) -> Any:
     """A request for run_batch."""
-    pfs = sdk().pfs
-    repo = pfs.Repo(name=name, type="user", project=pfs.Project(name=project))
-    return sdk().transaction.TransactionRequest(
-        create_repo=pfs.CreateRepoRequest(repo=repo, description=description)
-    )
+    repo = repo_message(project, name)
+    request = sdk().pfs.CreateRepoRequest(repo=repo, description=description, update=update)
+    return sdk().transaction.TransactionRequest(create_repo=request)
