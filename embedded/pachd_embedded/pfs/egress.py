@@ -17,6 +17,7 @@ from ..store.full import is_full
 from .entries import FileEntry
 from .model import Commit, CommitRef
 from .modify import Files
+from .urls import is_below
 
 # What a pachd 2.12 can write to, and this one cannot.
 _OBJECT_STORES = ("s3", "gs", "gcs", "as", "wasb", "azblob", "minio", "test-minio")
@@ -27,14 +28,14 @@ class Egress:
 
     def __init__(self, files: Files, directories: Sequence[Path]) -> None:
         self._files = files
-        self._directories = [directory.resolve() for directory in directories]
+        self._directories = directories
 
     def check(self, url: str) -> str:
         """Why this server does not write to a URL, or ""."""
         scheme = urllib.parse.urlsplit(url).scheme
         if scheme in _OBJECT_STORES:
             return f"the embedded pachd does not egress to {scheme}: give a file:// URL of a directory"
-        if scheme == "file" and not self._is_open(_directory(url)):
+        if scheme == "file" and not is_below(_directory(url), self._directories):
             return (
                 f"the embedded pachd does not egress to {url}: start it with --egress-dir and a directory"
                 " at or above that one"
@@ -61,7 +62,7 @@ class Egress:
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             # Somebody may have put a link there that leads out.
-            if not self._is_open(target.parent):
+            if not is_below(target.parent, self._directories):
                 raise unknown(
                     f"error writing {target}: it is outside of the directories given by --egress-dir"
                 )
@@ -84,10 +85,6 @@ class Egress:
         except BaseException:
             Path(draft).unlink(missing_ok=True)
             raise
-
-    def _is_open(self, directory: Path) -> bool:
-        resolved = directory.resolve()
-        return any(resolved.is_relative_to(each) for each in self._directories)
 
 
 def _directory(url: str) -> Path:

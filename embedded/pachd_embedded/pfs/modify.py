@@ -114,11 +114,13 @@ class Files:
         """Check each change and store its content; additions to one file in a row become one."""
         for _file, run in groupby(map(_checked, changes), key=_same_file):
             first = next(run, None)
-            if not isinstance(first, Add):
-                yield from () if first is None else (first,)
-            elif first.path != "/":  # pachd takes it and shows nothing
+            if isinstance(first, Add):
+                if first.path == "/":  # pachd takes it and shows nothing
+                    continue
                 data = (add.data for add in chain([first], run) if isinstance(add, Add))
                 yield Written(first.path, first.datum, self.store(writer, data))
+            elif first is not None:
+                yield first
 
     def _target(self, ref: CommitRef) -> tuple[Commit, bool]:
         """The commit to write into and whether it was made just for this stream."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..errors import unknown
@@ -14,6 +14,12 @@ from ..errors import unknown
 BLOCK_BYTES = 1 << 20
 # Seconds without an answer; pachd would wait for as long as the client does.
 FETCH_TIMEOUT = 60
+
+
+def is_below(path: Path, directories: Iterable[Path]) -> bool:
+    """Whether a path is in or below one of the directories, wherever links lead."""
+    resolved = path.resolve()
+    return any(resolved.is_relative_to(directory.resolve()) for directory in directories)
 
 
 def fetch(url: str, path: str, recursive: bool, opened: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
@@ -28,7 +34,7 @@ def fetch(url: str, path: str, recursive: bool, opened: Sequence[Path]) -> Itera
         yield from _download(url, path)
     elif scheme == "file":
         source = Path(url.removeprefix("file://")).resolve()
-        if not any(source.is_relative_to(directory.resolve()) for directory in opened):
+        if not is_below(source, opened):
             raise unknown(
                 f'error retrieving content from "{url}": start the embedded pachd with --source-dir and a'
                 " directory at or above it"
@@ -55,7 +61,7 @@ def _read(source: Path, path: str, recursive: bool) -> Iterator[tuple[str, bytes
         if recursive and source.is_dir():
             for child in sorted(source.rglob("*")):
                 # A link may lead out of what is opened.
-                if child.is_file() and child.resolve().is_relative_to(source):
+                if child.is_file() and is_below(child, [source]):
                     yield from _read(child, f"{path.rstrip('/')}/{child.relative_to(source)}", False)
             return
         with source.open("rb") as file:
