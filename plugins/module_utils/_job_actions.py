@@ -6,9 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ._connection import Pachd
+from ._converge import converge
 from ._errors import PachdError, PachydermError, first_few
 from ._items import items
 from ._job_runs import plan_runs, start_runs
@@ -79,17 +81,11 @@ def parse_jobs(params: Mapping[str, Any]) -> Task:
 
 def run_jobs(pachd: Pachd, task: Task, check_mode: bool) -> Outcome:
     """Runs, stops or restarts jobs, and waits for them; in check mode it only says what it would do."""
-    if task.action == "run":
-        plan = plan_runs(pachd, [(job.project, job.pipeline) for job in task.jobs], task.reprocess)
-    elif task.action == "stop":
-        plan = Plan(tuple(_stops(pachd, task)))
-    elif task.action == "restart":
-        plan = _restarts(pachd, task)
-    else:
-        plan = Plan()
+    plan = _planned(pachd, task)
     awaited = list(task.jobs)
     if not check_mode:
-        started = _carry_out(pachd, plan, task)
+        converge(plan, partial(_apply, pachd, task), partial(_planned, pachd, task))
+        started = start_runs(pachd, plan)
         awaited = [Job(*key, ident, "") for key, ident in started.items()] or awaited
     outcome = Outcome(plan, {"jobs": []})
     if check_mode or (task.action == "stop" and not plan.changed):
@@ -101,8 +97,16 @@ def run_jobs(pachd: Pachd, task: Task, check_mode: bool) -> Outcome:
     return outcome
 
 
-def _carry_out(pachd: Pachd, plan: Plan, task: Task) -> dict[tuple[str, str], str]:
-    """Does what is planned; the ids of the jobs that it started, by pipeline."""
+def _planned(pachd: Pachd, task: Task) -> Plan:
+    if task.action == "run":
+        return plan_runs(pachd, [(job.project, job.pipeline) for job in task.jobs], task.reprocess)
+    if task.action == "stop":
+        return Plan(tuple(_stops(pachd, task)))
+    return _restarts(pachd, task) if task.action == "restart" else Plan()
+
+
+def _apply(pachd: Pachd, task: Task, plan: Plan) -> None:
+    """Stops jobs and restarts datums. New jobs are apart: a run that is started again makes a second one."""
     for action in plan.actions:
         if action.verb in ("stop", "restart"):
             message = job_message(action.item)
@@ -113,7 +117,6 @@ def _carry_out(pachd: Pachd, plan: Plan, task: Task) -> dict[tuple[str, str], st
                     pachd.pps.restart_datum(job=message, data_filters=list(task.datums))
             except PachdError as error:
                 raise PachydermError(f"job {action.name}: cannot {action.verb} it: {error}") from error
-    return start_runs(pachd, plan)
 
 
 def _found(pachd: Pachd, job: Job, number: int = 1) -> list[dict[str, Any]]:
