@@ -70,7 +70,7 @@ def _note(job: Mapping[str, Any] | None) -> dict[str, str | int]:
     total, failed = datums.pop("total"), datums["failed"]
     note = f"job {job['id'][:8]} {job['state'].removeprefix('JOB_').lower()}"
     if failed:
-        note += f", {failed} failed"
+        note += f", {failed} datums failed"
     return {"done": sum(datums.values()), "total": total, "unit": "datums", "note": note}
 
 
