@@ -13,15 +13,10 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
 from hypothesis import Phase, settings
 from hypothesis.configuration import set_hypothesis_home_dir
@@ -31,14 +26,17 @@ from pachyderm_sdk.api import pfs, transaction
 from pachd_embedded.server import Server, Settings
 from pachd_embedded.workers.process import ProcessWorker
 from tests.contract.auth_lab import AuthLab
-from tests.contract.lab import AnyTextWith, Data, Lab, modification, poll, projects
+from tests.contract.fixtures import NewRepo
+from tests.contract.fixtures import background as background
+from tests.contract.fixtures import eventually as eventually
+from tests.contract.fixtures import refused as refused
+from tests.contract.fixtures import settled as settled
+from tests.contract.lab import Data, Lab, modification, projects
 
 ADDRESS = os.environ.get("PACHD_ADDRESS", "")
 GPUS = 2
 
 Connect = Callable[..., Client]
-NewRepo = Callable[[], Data]
-Refused = Callable[[grpc.StatusCode, str], AbstractContextManager[None]]
 
 
 # The same examples in each run, and as many seconds as they take. What fails is shown as it was found;
@@ -132,54 +130,6 @@ def new_repo(client: Client, lab: Lab) -> NewRepo:
 def data(new_repo: NewRepo) -> Data:
     """An empty repo of the test's own."""
     return new_repo()
-
-
-@pytest.fixture
-def refused() -> Refused:
-    """The call within ends with this status, and a text in which the pattern is found."""
-
-    @contextmanager
-    def check(code: grpc.StatusCode, pattern: str = "") -> Iterator[None]:
-        with pytest.raises(grpc.RpcError) as caught:
-            yield
-        assert (caught.value.code(), caught.value.details()) == (code, AnyTextWith(pattern))
-
-    return check
-
-
-@pytest.fixture
-def background() -> Callable[..., Future[Any]]:
-    """Makes a call that waits, in a thread that holds up neither the test nor the end of the tests."""
-
-    def start(call: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(call(*args, **options))
-            except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
-                future.set_exception(error)
-
-        threading.Thread(target=run, daemon=True).start()
-        return future
-
-    return start
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], Any]], Any]:
-    return poll
-
-
-@pytest.fixture
-def settled(lab: Lab) -> Callable[[str, str], Any]:
-    """Waits for a state of a pipeline, which comes a moment after the call that causes it."""
-
-    def wait(pipeline: str, state: str) -> Any:
-        poll(lambda: lab.pipeline_state(pipeline) == state)
-        return lab.pipeline_info(pipeline)
-
-    return wait
 
 
 @pytest.fixture(scope="session")

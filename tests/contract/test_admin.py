@@ -10,7 +10,8 @@ import pytest
 from grpc import StatusCode
 from pachyderm_sdk import Client
 
-from tests.contract.conftest import Connect, Refused
+from tests.contract.conftest import Connect
+from tests.contract.fixtures import Refused
 
 
 def test_the_version_is_2_12(client: Client) -> None:

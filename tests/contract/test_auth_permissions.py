@@ -12,7 +12,7 @@ from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, pps, transaction
 
 from tests.contract.auth_lab import CLUSTER, AuthLab, denial, fresh, spec
-from tests.contract.conftest import Refused
+from tests.contract.fixtures import Refused
 from tests.contract.lab import Data
 
 Call = Callable[[Client, Data], Any]

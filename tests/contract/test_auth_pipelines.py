@@ -13,7 +13,7 @@ from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, pps
 
 from tests.contract.auth_lab import AuthLab, Person, denial, fresh, spec
-from tests.contract.conftest import Refused
+from tests.contract.fixtures import Refused
 from tests.contract.lab import Data
 
 

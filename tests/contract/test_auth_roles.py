@@ -10,7 +10,7 @@ from pachyderm_sdk.api import auth, pfs
 from pachyderm_sdk.api.auth import Permission, ResourceType
 
 from tests.contract.auth_lab import CLUSTER, AuthLab, fresh, names
-from tests.contract.conftest import Refused
+from tests.contract.fixtures import Refused
 from tests.contract.lab import Data
 
 

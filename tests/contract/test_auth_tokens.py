@@ -15,7 +15,7 @@ from pachyderm_sdk.api import auth, pfs, pps
 from pachyderm_sdk.errors import AuthServiceNotActivated
 
 from tests.contract.auth_lab import CLUSTER, AuthLab, fresh
-from tests.contract.conftest import Refused
+from tests.contract.fixtures import Refused
 
 NO_TOKEN = r"^no authentication token \(try logging in\)$"
 BAD_TOKEN = r"^provided auth token is corrupted or has expired \(try logging in again\)$"

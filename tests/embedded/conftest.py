@@ -7,29 +7,24 @@ import itertools
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import grpc
 import pytest
 from pachyderm_sdk import Client
 
 from pachd_embedded.server import Server, Settings
-from tests.contract.lab import AnyTextWith, Data
+from tests.contract.fixtures import NewRepo
+from tests.contract.fixtures import background as background
+from tests.contract.fixtures import refused as refused
+from tests.contract.lab import Data
 
 EMBEDDED = Path(__file__).resolve().parents[2] / "embedded"
 # Seconds that a server of its own may take to start or to end, on a busy machine.
 PATIENCE = 30
 
 _numbers = itertools.count()
-
-NewRepo = Callable[[], Data]
-Refused = Callable[[grpc.StatusCode, str], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="module")
@@ -76,38 +71,6 @@ def new_repo(client: Client) -> NewRepo:
 @pytest.fixture
 def data(new_repo: NewRepo) -> Data:
     return new_repo()
-
-
-@pytest.fixture
-def refused() -> Refused:
-    """The call within ends with this status, and a text in which the pattern is found."""
-
-    @contextmanager
-    def check(code: grpc.StatusCode, pattern: str) -> Iterator[None]:
-        with pytest.raises(grpc.RpcError) as caught:
-            yield
-        assert (caught.value.code(), caught.value.details()) == (code, AnyTextWith(pattern))
-
-    return check
-
-
-@pytest.fixture
-def background() -> Callable[..., Future[Any]]:
-    """Makes a call that waits, in a thread that holds up neither the test nor the end of the tests."""
-
-    def start(call: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(call(*args, **options))
-            except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
-                future.set_exception(error)
-
-        threading.Thread(target=run, daemon=True).start()
-        return future
-
-    return start
 
 
 @dataclass

@@ -6,14 +6,15 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pachyderm_sdk import Client
 
 from pachd_embedded.server import Server, Settings
 from pachd_embedded.workers.process import ProcessWorker
-from tests.contract.lab import PATIENCE, Lab, poll
+from tests.contract.fixtures import eventually as eventually
+from tests.contract.fixtures import settled as settled
+from tests.contract.lab import PATIENCE, Lab
 
 GPUS = 2
 
@@ -103,22 +104,6 @@ def connect(address: str) -> Lab:
 @pytest.fixture(scope="module")
 def lab(server: Server) -> Lab:
     return connect(server.address)
-
-
-@pytest.fixture
-def eventually() -> Callable[[Callable[[], Any]], Any]:
-    return poll
-
-
-@pytest.fixture
-def settled(lab: Lab) -> Callable[[str, str], Any]:
-    """Waits for a state of a pipeline, which the scheduler sets a moment after the call that causes it."""
-
-    def wait(pipeline: str, state: str) -> Any:
-        poll(lambda: lab.pipeline_state(pipeline) == state)
-        return lab.pipeline_info(pipeline)
-
-    return wait
 
 
 @pytest.fixture
