@@ -22,8 +22,8 @@ artifact() {
     local found
     # A release writes CHANGELOG.md.
     found=$(cd "$installed" && find . -mindepth 1 -maxdepth 1 ! -name CHANGELOG.md -printf '%f\n' | sort | tr '\n' ' ')
-    local wanted="FILES.json LICENSE LICENSES MANIFEST.json README.md REUSE.toml bindep.txt changelogs docs embedded \
-examples inventories meta playbooks plugins requirements requirements.yml roles tests "
+    local wanted="CONTRIBUTING.md FILES.json INVARIANTS.md LICENSE LICENSES MANIFEST.json README.md REUSE.toml \
+bindep.txt changelogs docs embedded examples inventories meta playbooks plugins requirements requirements.yml roles tests "
     if [ "$found" != "$wanted" ]; then
         printf 'the artifact holds\n  %s\nand not\n  %s\nsee build_ignore in galaxy.yml\n' "$found" "$wanted"
         return 1
@@ -84,6 +84,20 @@ documentation() {
     cd "$installed"
     HOME=$home antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self \
         --disallow-unknown-collection-refs .
+}
+
+# The documents, and the reference that is made of modules, plugins and roles, as a site: build/docs/index.html.
+# A link, a name or an option in them that is not there is an error.
+site() {
+    local source=$work/site
+    rm -rf "$source" build/docs
+    mkdir -p "$source/reference"
+    git ls-files -z -- '*.md' tests | xargs -0 cp --parents --target-directory "$source"
+    cp docs/docsite/* "$source"
+    ANSIBLE_COLLECTIONS_PATH=$PWD/collections HOME=$home antsibull-docs collection --use-current --squash-hierarchy \
+        --no-add-antsibull-docs-version --fail-on-error --dest-dir "$source/reference" gpulab.pachyderm
+    sphinx-build --builder html --fail-on-warning --keep-going --quiet --jobs auto --doctree-dir "$work/site-doctrees" \
+        "$source" build/docs
 }
 
 changelog() {

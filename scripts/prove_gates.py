@@ -138,6 +138,32 @@ PROOFS = [
         slow=True,
     ),
     Proof(
+        "site: a link of a document",
+        replace("docs/nodes.md", "(compatibility.md#nodes)", "(compatibility.md#no-nodes)"),
+        "scripts/gates.sh site",
+        "no-nodes",
+        slow=True,
+    ),
+    Proof(
+        "site: an option that is none",
+        replace("plugins/modules/pachyderm_sync.py", "O(delete", "O(delete_all"),
+        "scripts/gates.sh site",
+        "delete_all",
+        slow=True,
+    ),
+    Proof(
+        "tables of the documents",
+        replace("README.md", "| `pachyderm_sync` |", "| `pachyderm_send` |"),
+        META + "test_readme.py -k has_a_row",
+        "pachyderm_send",
+    ),
+    Proof(
+        "links of the published documents",
+        append("docs/nodes.md", "[testlab](../testlab/README.md)\n"),
+        META + "test_readme.py -k published_page",
+        "testlab/README.md",
+    ),
+    Proof(
         "execution environment",
         replace("requirements/modules.txt", "pachyderm-sdk==", "pachyderm-sdk==99."),
         ARTIFACT + "scripts/gates.sh environment",

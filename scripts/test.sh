@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # All tests, stage by stage; goes on after a failure and sums up at the end.
-# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes demo (default: these), style, sanity, cluster,
-# cluster_all
+# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes demo (default: these), style, sanity, versions,
+# cluster, cluster_all
 # CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs; so does a stage
 # that this machine cannot run, but for those that OPTIONAL_STAGES names.
 set -uo pipefail
@@ -78,12 +78,19 @@ count() {
     tail -n 1 "$log" | grep -oE "[0-9]+ $1" | grep -oE '^[0-9]+' || echo 0
 }
 
-# tests NAME PATH...: pytest, its tests counted one by one.
+# tests NAME PATH...: pytest on them.
 tests() {
+    local name=$1
+    shift
+    counted "$name" pytest -q -n auto "$@"
+}
+
+# counted NAME COMMAND...: what ends with pytest, its tests counted one by one.
+counted() {
     local name=$1 bad
     shift
     printf -- '--- %s\n' "$name"
-    pytest -q -n auto "$@" 2>&1 | tee "$log"
+    "$@" 2>&1 | tee "$log"
     local code=${PIPESTATUS[0]}
     bad=$(($(count failed) + $(count error)))
     [ "${CI:-}" = true ] && bad=$((bad + $(count skipped)))
@@ -158,6 +165,7 @@ stage_lint() {
     gate "antsibull-docs: documentation of modules and roles" scripts/gates.sh documentation
     gate "the artifact in an empty environment" scripts/gates.sh fresh
     gate "execution environment: requirements resolve" scripts/gates.sh environment
+    gate "the documents as a site" scripts/gates.sh site
     gate "ansible-doc renders modules and roles" render_docs
     style
     gates
@@ -167,6 +175,13 @@ stage_lint() {
 stage_sanity() {
     check "build and install the artifact" scripts/gates.sh artifact
     check "ansible-test sanity on the artifact" scripts/gates.sh sanity
+}
+
+# Debian's newest Python with the newest ansible-core; the venv of all other stages has the oldest that is taken.
+stage_versions() {
+    usable versions || return
+    counted "unit and contract tests on the newest versions" python -m testlab run trixie sh -c \
+        'apt-get update -qq && apt-get install -qq --no-install-recommends python3-venv >/dev/null && scripts/versions.sh'
 }
 
 stage_unit() { tests "unit tests" tests/unit tests/meta tests/testlab tests/report; }

@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from testlab import cache, host, image, lab, packages
+from testlab import bare, cache, host, image, lab, packages
 from testlab.cache import TestlabError
 from testlab.cluster import verbs as cluster
 from testlab.engine import Engine
@@ -31,6 +31,9 @@ def arguments() -> argparse.ArgumentParser:
     cluster.add(
         verbs.add_parser("cluster", help="a real Kubernetes on nodes, or with simulated nodes"), lab_name
     )
+    command = verbs.add_parser("run", help="run a command in a bare Debian, in a copy of the checkout")
+    command.add_argument("release", choices=image.RELEASES)
+    command.add_argument("command", nargs=argparse.REMAINDER)
     verbs.add_parser("list", help="the nodes that there are")
     verbs.add_parser("usable", help="say why this machine cannot run nodes (exit status 1), or nothing")
     return parser
@@ -58,7 +61,8 @@ def usable_engine() -> Engine:
     return engine
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
+    """The exit status."""
     engine = usable_engine()
     match options.verb:
         case "build":
@@ -77,21 +81,23 @@ def run(options: argparse.Namespace) -> None:
                 engine.stop()
         case "cluster":
             cluster.run(engine, options, build)
+        case "run":
+            return bare.run(engine, options.release, options.command)
         case "list":
             lab.table(lab.nodes(engine))
+    return 0
 
 
 def main() -> int:
     options = arguments().parse_args()
     try:
-        run(options)
+        return run(options)
     except TestlabError as error:
         print(f"testlab: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("testlab: interrupted", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -129,6 +129,12 @@ def certificates() -> list[Path]:
     return sorted(Path("/usr/local/share/ca-certificates").rglob("*.crt"))
 
 
+def pip_settings() -> list[Path]:
+    """pip's configuration on this machine: how a package index is reached."""
+    files = (Path("/etc/pip.conf"), Path.home() / ".config/pip/pip.conf")
+    return [path for path in files if path.exists()]
+
+
 def _output(*command: str) -> str:
     """What a command says; nothing where there is none, as apt's on a machine that is no Debian."""
     if not shutil.which(command[0]):

@@ -82,16 +82,23 @@ def ssh_key(directory: Path) -> Path:
     return key
 
 
-def _build(engine: Engine, release: str) -> str:
+def base(engine: Engine, release: str) -> str:
+    """The image of a bare Debian, made where it is missing."""
     with cache.lock(engine.directory / f"locks/{release}"):
-        base = base_name(release)
-        if not _exists(engine, base):
-            _build_base(engine, release, base)
+        name = base_name(release)
+        if not _exists(engine, name):
+            _build_base(engine, release, name)
+    return name
+
+
+def _build(engine: Engine, release: str) -> str:
+    below = base(engine, release)
+    with cache.lock(engine.directory / f"locks/{release}"):
         layers = (HERE / "rootfs", HERE / "gpu/rootfs", engine.directory / "ssh/id_ed25519.pub")
-        image = f"localhost/testlab-{release}:{cache.key(base, *layers)}"
+        image = f"localhost/testlab-{release}:{cache.key(below, *layers)}"
         if not _exists(engine, image):
             with step(f"{release}: image"):
-                _build_layer(engine, base, image)
+                _build_layer(engine, below, image)
         return image
 
 

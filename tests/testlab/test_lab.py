@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testlab import cache, host, lab
+from testlab import bare, cache, host, lab
 from testlab.cache import TestlabError
 from testlab.engine import Engine
 
@@ -200,3 +200,16 @@ def test_there_are_watchers_of_files_for_many_nodes(before: int, after: int, tmp
     )
     host.lift_limits(tmp_path)
     assert int(file.read_text()) == after
+
+
+def test_a_copy_of_the_checkout_holds_what_git_would_take(tmp_path: Path) -> None:
+    files = {".gitignore": "*.pyc\n", "known": "new", "gone": "1", "made/new": "1", "made/new.pyc": "1"}
+    root = tree(tmp_path / "root", **files)
+    (root / "link").symlink_to("..")
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
+    subprocess.run(["git", "-C", str(root), "add", "known", "gone"], check=True)
+    (root / "gone").unlink()
+    bare.copy_checkout(root, tmp_path / "copy")
+    copied = sorted(str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*"))
+    assert copied == [".gitignore", "known", "link", "made", "made/new"]
+    assert (tmp_path / "copy/link").readlink() == Path("..")
