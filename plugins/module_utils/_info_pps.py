@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from ._connection import Pachd
-from ._errors import PachydermError
+from ._errors import PachdError, PachydermError
 from ._info_pfs import project_infos, project_messages
 from ._info_query import Query, Values
 from ._jobs import iso, job_values, state_name
@@ -61,18 +61,34 @@ def _user_spec(info: Any, query: Query) -> dict[str, Any]:
 
 
 def read_jobs(pachd: Pachd, query: Query) -> Values:
-    """Newest first, of the current version of each pipeline."""
-    number = 0 if query.job else query.max_jobs
-    if query.pipeline is None:
-        found = pachd.pps.list_job(projects=project_messages(query), number=number)
+    """Newest first, of the current version of each pipeline; those with the id that is asked for."""
+    if query.job:
+        found = _jobs_with_id(pachd, query)
+    elif query.pipeline is None:
+        found = pachd.pps.list_job(projects=project_messages(query), number=query.max_jobs)
     else:
         found = (
             job
             for info in _infos(pachd, query)
-            for job in pachd.pps.list_job(pipeline=info.pipeline, number=number)
+            for job in pachd.pps.list_job(pipeline=info.pipeline, number=query.max_jobs)
         )
-    jobs = [job_values(info) for info in found if query.job in (None, info.job.id)]
+    jobs = [job_values(info) for info in found]
     return sorted(jobs, key=lambda job: job["created"] or "", reverse=True)[: query.max_jobs]
+
+
+def _jobs_with_id(pachd: Pachd, query: Query) -> list[Any]:
+    try:
+        infos = list(pachd.pps.inspect_job_set(job_set=sdk().pps.JobSet(id=query.job)))
+    except PachdError as error:
+        if error.code != "NOT_FOUND":
+            raise
+        return []
+    return [
+        info
+        for info in infos
+        if query.pipeline in (None, info.job.pipeline.name)
+        and query.project in (None, info.job.pipeline.project.name)
+    ]
 
 
 def _job(pachd: Pachd, query: Query) -> Any:

@@ -143,6 +143,22 @@ def test_datums_and_logs_of_the_newest_job_and_of_one_that_is_named(filled: Lab)
     assert len(filled.run("info", **asked, max_log_lines=1)["logs"]) == 1
     jobs = filled.run("info", gather=["jobs"], job=good[0]["job"])["jobs"]
     assert [(job["id"], job["pipeline"]) for job in jobs] == [(good[0]["job"], "each")]
+    assert filled.calls()[-1] == "InspectJobSet"
+
+
+def test_jobs_with_an_id(filled: Lab) -> None:
+    """They are asked for by it; all jobs of a lab may be many."""
+    transform = {"cmd": ["true"]}
+    spec = {"pipeline": {"name": "q"}, "input": {"pfs": {"repo": "p", "glob": "/"}}, "transform": transform}
+    filled.run("pipeline", pipeline=spec, wait=True, wait_timeout=60)
+    filled.put("/more.txt", b"more\n")
+    ident = filled.run("info", gather=["jobs"])["jobs"][0]["id"]
+    asked = {"gather": ["jobs"], "job": ident}
+    assert sorted(job["pipeline"] for job in filled.run("info", **asked)["jobs"]) == ["p", "q"]
+    assert [job["pipeline"] for job in filled.run("info", **asked, pipeline="q")["jobs"]] == ["q"]
+    assert len(filled.run("info", **asked, max_jobs=1)["jobs"]) == 1
+    assert filled.run("info", **asked, project="vision")["jobs"] == []
+    assert filled.run("info", gather=["jobs"], job="0" * 32)["jobs"] == []
 
 
 def test_values_of_env_only_when_they_are_asked_for(filled: Lab) -> None:
@@ -168,7 +184,11 @@ def test_defaults_of_a_project(filled: Lab) -> None:
     vision = pfs.Project(name="vision")
     text = '{"createPipelineRequest": {"datumTries": 5}}'
     filled.client.pps.set_project_defaults(project=vision, project_defaults_json=text)
-    for options, projects in (({}, [None, "vision"]), ({"project": "vision"}, ["vision"])):
+    cases: list[tuple[dict[str, Any], list[str | None]]] = [
+        ({}, [None, "vision"]),
+        ({"project": "vision"}, ["vision"]),
+    ]
+    for options, projects in cases:
         found = filled.run("info", gather=["defaults"], **options)["defaults"]
         assert [one["project"] for one in found] == [p for p in projects if p or found[0]["project"] is None]
         assert found[-1]["spec"] == {"createPipelineRequest": {"datumTries": 5}}
@@ -263,7 +283,7 @@ def test_bad_input(filled: Lab, options: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("module", ["info", "project", "repo"])
 def test_pachd_that_cannot_be_reached(module: str, capsys: pytest.CaptureFixture[str]) -> None:
-    options = {} if module == "info" else {"name": "a"}
+    options: dict[str, Any] = {} if module == "info" else {"name": "a"}
     result = run_module(capsys, module, pachd_address=NOWHERE, timeout=0.5, **options)
     assert result["msg"].startswith(f"cannot reach pachd at {NOWHERE} within 0.5 s: ")
 
