@@ -114,8 +114,7 @@ def _add_branch(
     repo = _label(info.branch.repo)
     whole: Key = (_thing_of(repo, pipelines), repo)
     key: Key = ("branch", f"{repo}@{info.branch.name}")
-    if whole[0] == "repo":
-        marks[key] = _marks(info.metadata)
+    marks[key] = _marks(info.metadata)
     upstream = [(_label(b.repo), b.name) for b in info.direct_provenance if b.repo.type == "user"]
     if info.trigger is not None and info.trigger.branch:
         upstream.append((repo, info.trigger.branch))

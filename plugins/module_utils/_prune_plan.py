@@ -88,12 +88,20 @@ def _why_it_stays(lab: Lab, key: Key, going: Collection[Key], actual: Mapping[Ke
     left = sorted({max(reader) for reader in thing.readers if not reader & set(going)})
     if left:
         return f"{', '.join(f'{kind} {name}' for kind, name in left)} needs it; it stays"
+    others = [
+        name
+        for (kind, name), branch in sorted(actual.items())
+        if kind == "branch" and _home(name) == key[1] and set(branch.marks) - {lab.name}
+    ]
+    if others:
+        return f"branch {', '.join(others)} in it is another lab's; it stays"
     return ""
 
 
 def _readers_first(going: set[Key], actual: Mapping[Key, Thing]) -> list[Key]:
-    # A branch goes with its repo.
-    left = {key for key in going if ("repo", key[1].partition("@")[0]) not in going or key[0] == "repo"}
+    # A branch goes with its repo, and that with its pipeline.
+    homes = {name for kind, name in going if kind in ("repo", "pipeline")}
+    left = {key for key in going if key[0] != "branch" or _home(key[1]) not in homes}
     order: list[Key] = []
     while left:
         free = sorted(key for key in left if not any(reader & left for reader in actual[key].readers))
@@ -101,6 +109,11 @@ def _readers_first(going: set[Key], actual: Mapping[Key, Thing]) -> list[Key]:
         order += free or sorted(left)
         left -= set(order)
     return order
+
+
+def _home(branch: str) -> str:
+    """The name of the repo that a branch is in."""
+    return branch.partition("@")[0]
 
 
 def _shown(mark: str | None) -> dict[str, str | None]:

@@ -29,13 +29,17 @@ things = st.builds(
 labs = st.builds(Lab, st.just("mine"), st.frozensets(keys), st.frozensets(keys), st.booleans(), st.booleans())
 
 
+def goes_with_a_repo(key: Key, gone: set[Key]) -> bool:
+    return key[0] == "branch" and not gone.isdisjoint({(kind, key[1][:-2]) for kind in ("repo", "pipeline")})
+
+
 @given(labs, st.dictionaries(keys, things))
 def test_nothing_is_deleted_that_the_lab_did_not_make(lab: Lab, actual: dict[Key, Thing]) -> None:
     plan = plan_prune(lab, actual)
     gone = [(action.kind, action.name) for action in plan.actions if action.verb == "delete"]
     assert lab.prune or not gone
     assert len(gone) == len(set(gone))
-    with_repos = {*gone, *(key for key in actual if key[0] == "branch" and ("repo", key[1][:-2]) in gone)}
+    with_repos = {*gone, *(key for key in actual if goes_with_a_repo(key, set(gone)))}
     for key in gone:
         thing = actual[key]
         assert thing.marks == {"mine": CREATED}
@@ -43,6 +47,8 @@ def test_nothing_is_deleted_that_the_lab_did_not_make(lab: Lab, actual: dict[Key
         assert lab.data or not thing.has_data
         for reader in thing.readers:
             assert reader & with_repos
+    for key in with_repos:
+        assert "theirs" not in actual[key].marks
     for action in plan.actions:
         key = (action.kind, action.name)
         if action.verb == "release":
@@ -58,7 +64,7 @@ def test_what_the_lab_made_and_dropped_goes_or_is_told(lab: Lab, actual: dict[Ke
     gone = {(action.kind, action.name) for action in plan.actions if action.verb == "delete"}
     for key, thing in actual.items():
         if lab.prune and thing.marks == {"mine": CREATED} and key not in lab.declared:
-            with_repo = key[0] == "branch" and ("repo", key[1][:-2]) in gone
+            with_repo = goes_with_a_repo(key, gone)
             told = any(f"{key[0]} {key[1]} is no longer declared" in text for text in plan.warnings)
             assert key in gone or with_repo or told
 
