@@ -53,9 +53,14 @@ def test_metadata_that_is_not_declared_stays(lab: Lab, module: str) -> None:
     assert [dict(info.metadata) for info in listed][-1] == {"owner": "vision", "since": "2026"}
 
 
-def test_metadata_of_many_is_one_call(lab: Lab) -> None:
+def test_many_are_a_call_for_all_and_one_for_their_metadata(lab: Lab) -> None:
     lab.run("repo", repos=[{"name": name, "metadata": {"owner": "vision"}} for name in "abc"])
-    assert lab.mutations() == ["CreateRepo", "CreateRepo", "CreateRepo", "EditMetadata"]
+    assert lab.mutations() == ["BatchTransaction", "EditMetadata"]
+    result = lab.run("repo", repos=[{"name": name, "description": name} for name in "bcd"])
+    assert lab.mutations()[2:] == ["BatchTransaction"]
+    assert [action["action"] for action in result["actions"]] == ["update", "update", "create"]
+    described = {info.repo.name: info.description for info in lab.client.pfs.list_repo(type="user")}
+    assert described == {"a": "", "b": "b", "c": "c", "d": "d"}
 
 
 def test_list_writes_only_what_differs(lab: Lab) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,7 @@ def test_a_pipeline_is_one_box_and_an_edge_bends_around_those_between() -> None:
 
 
 def test_a_time_line() -> None:
-    jobs = [
+    jobs: list[dict[str, Any]] = [
         {"pipeline": "p", "created": labs.moment(0), "started": labs.moment(10), "finished": labs.moment(50)},
         {"pipeline": "p", "created": labs.moment(50), "started": labs.moment(60), "finished": None},
         {"pipeline": "q", "created": labs.moment(100), "started": None, "finished": None},
@@ -123,6 +124,26 @@ def test_without_igraph_the_page_has_no_graph(tmp_path: Path, monkeypatch: pytes
     page = (tmp_path / "report.html").read_text()
     assert 'class="graph"' not in page
     assert "step-01" in page
+
+
+def test_where_no_pipeline_came_or_went_nothing_is_placed_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = labs.whole(pipelines=20, jobs=9)
+    write(tmp_path, found)
+    page = (tmp_path / "report.html").read_text()
+    monkeypatch.setitem(sys.modules, "igraph", None)
+    outcome = write(tmp_path, found)
+    assert not changed(outcome)
+    assert outcome.warnings == []
+    found["pachyderm"]["repos"][0]["size_bytes"] += 1000
+    assert changed(write(tmp_path, found))
+    drawn = [
+        re.findall("<(?:rect|path) [^>]*>", text) for text in (page, (tmp_path / "report.html").read_text())
+    ]
+    assert drawn[0] == drawn[1]
+    found["pachyderm"]["pipelines"].pop()
+    assert "igraph" in write(tmp_path, found).warnings[0]
 
 
 def test_data_and_page_need_two_names(tmp_path: Path) -> None:
