@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Returns projects, repos, branches, commits, files, what data was made from, pipelines, jobs, datums, logs,
     defaults and roles, or what a JMESPath expression finds in them.
-  - Names and limits are filtered by pachd, so that a large lab is not sent whole.
+  - The project, O(job), O(glob), O(datum_states) and the limits are filtered by pachd, so that a large lab is
+    not sent whole. Of projects, repos and pipelines the list is sent, and those with the name are taken from it.
 author:
   - gpulab contributors (@gpulab)
 extends_documentation_fragment:
@@ -60,7 +61,9 @@ options:
     description: Only this pipeline, its jobs, datums and logs.
     type: str
   job:
-    description: Only the job with this id. Else datums and logs are those of the newest job of O(pipeline).
+    description:
+      - Only the jobs with this id, of each pipeline one, of any version. Datums and logs are those of the one
+        of O(pipeline); of its newest job if this is not given.
     type: str
   datum:
     description: Id of a datum of O(job); the logs are only those of it.
