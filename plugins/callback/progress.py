@@ -51,7 +51,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,27 @@ class Watch:
         return f"{places}; done on {len(self._ended.get(oldest.task, ()))} of the play's {self._hosts} hosts"
 
 
+class Lines:
+    """What is appended to a file, which need not be there yet."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+
+    def new(self) -> Iterator[str]:
+        """Those that were not there before."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            for line in file:
+                # The rest of a line that is being written comes with the next look.
+                if not line.endswith(b"\n"):
+                    break
+                self._read += len(line)
+                yield line.decode(errors="replace")
+
+
 def _words(said: Mapping[str, Any]) -> str:
     """A module's line for people."""
     words = []
@@ -180,7 +201,6 @@ class CallbackModule(CallbackBase):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._file = Path(constants.DEFAULT_LOCAL_TMP) / "progress.jsonl"
-        self._read = 0
         self._over = threading.Event()
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
@@ -188,7 +208,7 @@ class CallbackModule(CallbackBase):
         if not is_wanted(self.get_option("show"), os.environ, sys.stdout.isatty()):
             self.disabled = True
             return
-        if not self._interval > 0:
+        if self._interval <= 0:
             self.disabled = True
             self._display.warning(f"progress: interval must be more than 0 seconds, not {self._interval:g}")
             return
@@ -224,25 +244,14 @@ class CallbackModule(CallbackBase):
         self._thread.join()
 
     def _follow(self) -> None:
+        lines = Lines(self._file)
         try:
             while not self._over.wait(self._interval):
-                self._hear()
+                for said in lines.new():
+                    self._watch.hear(said)
                 line = self._watch.line(time.time())
                 if line:
                     self._display.display(line, color=constants.COLOR_VERBOSE, screen_only=True)
                     sys.stdout.flush()
         except Exception as error:  # noqa: BLE001 - a run does not fail for what tells of it
             self._display.warning(f"progress: no more is said of it: {error}")
-
-    def _hear(self) -> None:
-        """What modules have written since."""
-        if not self._file.exists():
-            return
-        with self._file.open("rb") as file:
-            file.seek(self._read)
-            for line in file:
-                # The rest of a line that is being written comes with the next look.
-                if not line.endswith(b"\n"):
-                    break
-                self._read += len(line)
-                self._watch.hear(line.decode(errors="replace"))

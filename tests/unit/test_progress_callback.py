@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.gpulab.pachyderm.plugins.callback.progress import Watch, is_wanted
+from ansible_collections.gpulab.pachyderm.plugins.callback.progress import Lines, Watch, is_wanted
 
 HOSTS = [f"gpu{number}" for number in range(1, 6)]
 
@@ -128,6 +129,18 @@ def test_what_is_no_line_is_passed_over(line: str) -> None:
     made = watch("localhost")
     made.hear(line)
     assert made.line(105.0) == "waiting 5 s: Install the driver: on localhost"
+
+
+def test_a_line_is_read_once_and_as_a_whole(tmp_path: Path) -> None:
+    lines = Lines(tmp_path / "told")
+    assert list(lines.new()) == []
+    with (tmp_path / "told").open("w", buffering=1) as file:
+        seen = []
+        for part in ("a\nb", "c\n\u00fc", "", "\n"):
+            file.write(part)
+            file.flush()
+            seen.append(list(lines.new()))
+    assert seen == [["a\n"], ["bc\n"], [], ["\u00fc\n"]]
 
 
 def test_a_line_stays_one_line_of_a_terminal() -> None:
