@@ -72,6 +72,22 @@ EXAMPLES = r"""
         metadata:
           name: nvidia
         handler: nvidia
+
+- name: Run the daemon of a manifest, and wait until it runs on each node
+  gpulab.pachyderm.kubernetes_objects:
+    objects: "{{ lookup('ansible.builtin.file', 'daemon.yml') | from_yaml_all }}"
+    wait: 300
+
+- name: Take a label off a node
+  gpulab.pachyderm.kubernetes_objects:
+    objects:
+      - apiVersion: v1
+        kind: Node
+        metadata:
+          name: gpu7
+          labels:
+            example.com/reserved: null
+    state: patched
 """
 
 RETURN = r"""

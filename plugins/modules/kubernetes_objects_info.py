@@ -55,6 +55,30 @@ EXAMPLES = r"""
 - name: Name them
   ansible.builtin.debug:
     msg: "{{ classes.objects | map(attribute='metadata.name') }}"
+
+- name: Look at the pods of the device plugin
+  gpulab.pachyderm.kubernetes_objects_info:
+    kind: Pod
+    namespace: kube-system
+    labels:
+      app.kubernetes.io/name: nvidia-device-plugin
+  register: plugins
+
+- name: Look at the nodes, without a kubeconfig
+  gpulab.pachyderm.kubernetes_objects_info:
+    host: https://kubernetes.example.com:6443
+    api_key: "{{ vault_kubernetes_token }}"
+    ca_cert: /etc/lab/kubernetes-ca.pem
+    validate_certs: true
+    kind: Node
+  register: nodes
+
+- name: Look at those of another context
+  gpulab.pachyderm.kubernetes_objects_info:
+    kubeconfig: ~/.kube/config
+    context: lab
+    kind: Node
+  register: nodes
 """
 
 RETURN = r"""

@@ -84,6 +84,29 @@ EXAMPLES = r"""
 - name: Show it
   ansible.builtin.debug:
     msg: "{{ probe.output }}"
+
+- name: See whether a volume comes about
+  gpulab.pachyderm.kubernetes_probe:
+    name: volume-probe
+    namespace: lab
+    claim:
+      accessModes: [ReadWriteOnce]
+      resources:
+        requests:
+          storage: 1Mi
+    pod:
+      containers:
+        - name: probe
+          image: docker.io/library/debian:12.11-slim
+          command: [touch, /volume/file]
+          volumeMounts:
+            - name: volume
+              mountPath: /volume
+      volumes:
+        - name: volume
+          persistentVolumeClaim:
+            claimName: volume-probe
+    timeout: 300
 """
 
 RETURN = r"""

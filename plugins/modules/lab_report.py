@@ -122,6 +122,26 @@ EXAMPLES = r"""
   gpulab.pachyderm.lab_report:
     dest: /srv/www/lab.html
     pachyderm: "{{ lab }}"
+
+- name: Write the report of nodes, cluster and jobs that earlier tasks have asked for
+  gpulab.pachyderm.lab_report:
+    dest: /srv/www/lab.html
+    title: The vision group's lab
+    nodes:
+      - name: gpu7
+        distribution: Debian 12
+        info: "{{ node }}"
+        reboot_needed: true
+        pending: [docker]
+    cluster:
+      capacity: "{{ capacity }}"
+      versions:
+        Kubernetes: "{{ kubernetes_version }}"
+    logs:
+      - pipeline: train
+        job: 5a7ae0e22a8d4e0a9d57d3ed1a8ed5a9
+        lines: [out of memory]
+    changes_from: "{{ lookup('ansible.builtin.env', 'GPULAB_RUN_CHANGES') }}"
 """
 
 RETURN = r"""

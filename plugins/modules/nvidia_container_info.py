@@ -56,6 +56,14 @@ EXAMPLES = r"""
 - name: Say which runtime Docker takes where a container names none
   ansible.builtin.debug:
     var: node.containers.engines.docker.default_runtime
+
+- name: Look at what another runtime brought along
+  gpulab.pachyderm.nvidia_container_info:
+    cdi_specs: [/etc/cdi/lab.yaml]
+    units: [nvidia-cdi-refresh.service]
+    files: [/etc/containerd/conf.d/*.toml]
+    pending_dir: /run/lab
+  register: node
 """
 
 RETURN = r"""

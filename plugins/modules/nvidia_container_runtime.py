@@ -114,6 +114,19 @@ EXAMPLES = r"""
     runtime: containerd
     set_as_default: true
     cdi: true
+
+- name: An engine with files and programs in places of its own
+  gpulab.pachyderm.nvidia_container_runtime:
+    runtime: containerd
+    runtime_path: /opt/nvidia/bin/nvidia-container-runtime
+    config: /opt/lab/etc/containerd/config.toml
+    drop_in: /opt/lab/etc/containerd/conf.d/99-nvidia.toml
+    executable: /opt/lab/bin/containerd
+
+- name: CRI-O as it was before
+  gpulab.pachyderm.nvidia_container_runtime:
+    runtime: crio
+    state: absent
 """
 
 RETURN = r"""

@@ -56,6 +56,12 @@ EXAMPLES = r"""
     settings:
       accept-nvidia-visible-devices-envvar-when-unprivileged: false
       accept-nvidia-visible-devices-as-volume-mounts: true
+
+- name: Write what the runtime does to its log, in a file in another place
+  gpulab.pachyderm.nvidia_container_toolkit_config:
+    config: /opt/nvidia/etc/config.toml
+    settings:
+      nvidia-container-runtime.log-level: debug
 """
 
 RETURN = r"""

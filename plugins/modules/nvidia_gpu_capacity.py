@@ -88,6 +88,14 @@ EXAMPLES = r"""
     nodes: [gpu7]
     minimum: 8
     wait: 300
+
+- name: Wait until each node with this label lends parts of a GPU
+  gpulab.pachyderm.nvidia_gpu_capacity:
+    resource: nvidia.com/mig-*
+    node_selector: nvidia.com/mig.capable=true
+    plugin_labels:
+      app: nvidia-device-plugin-daemonset
+    wait: 300
 """
 
 RETURN = r"""

@@ -65,6 +65,13 @@ EXAMPLES = r"""
     initramfs_after: [/etc/modprobe.d/blacklist-nouveau.conf]
   become: true
   register: node
+
+- name: See whether the driver is built for the kernel of the next boot
+  gpulab.pachyderm.nvidia_node_info:
+    kernel: 6.1.0-37-amd64
+    timeout: 120
+  become: true
+  register: node
 """
 
 RETURN = r"""

@@ -192,6 +192,36 @@ EXAMPLES = r"""
     repo: data
     name: old
     state: absent
+
+- name: Run a pipeline by night, on what came by then, if it is 100 files or 1 GB, and not twice an hour
+  gpulab.pachyderm.pachyderm_branch:
+    project: vision
+    repo: images
+    branches:
+      - name: nightly
+        trigger:
+          branch: staging
+          cron_spec: "0 3 * * *"
+      - name: batches
+        trigger:
+          branch: staging
+          all: true
+          commits: 100
+          size: 1GB
+          rate_limit_spec: "@hourly"
+
+- name: Let a branch take data from two others
+  gpulab.pachyderm.pachyderm_branch:
+    repo: joined
+    name: master
+    provenance: [data, vision/images@nightly]
+
+- name: Delete a branch that others take data from
+  gpulab.pachyderm.pachyderm_branch:
+    repo: data
+    name: retired
+    state: absent
+    force: true
 """
 
 RETURN = r"""

@@ -141,6 +141,23 @@ EXAMPLES = r"""
   gpulab.pachyderm.pachyderm_chart:
     state: absent
     delete_data: true
+
+- name: Another release, of a chart in a mirror, by a helm of one's own
+  gpulab.pachyderm.pachyderm_chart:
+    name: vision
+    namespace: vision
+    chart_repository: https://charts.example.com
+    version: 2.12.0
+    helm_binary: /opt/lab/bin/helm
+    timeout: 600
+    history_max: 3
+
+- name: Back to an older chart, after an upgrade that was broken off and a secret that was lost
+  gpulab.pachyderm.pachyderm_chart:
+    chart: /srv/lab/charts/pachyderm-2.11.4.tgz
+    allow: [downgrade]
+    recover_secret: true
+    stuck_after: 60
 """
 
 RETURN = r"""

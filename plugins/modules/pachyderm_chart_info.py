@@ -44,6 +44,10 @@ EXAMPLES = r"""
 - name: Wait until Pachyderm is up
   gpulab.pachyderm.pachyderm_chart_info:
     wait: 600
+
+- name: Look at another one
+  gpulab.pachyderm.pachyderm_chart_info:
+    namespace: vision
 """
 
 RETURN = r"""

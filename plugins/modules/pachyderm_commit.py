@@ -119,6 +119,17 @@ EXAMPLES = r"""
       gpulab.pachyderm.pachyderm_commit:
         action: drop
         id: "{{ week.commits[0].id }}"
+
+    - name: Wait for the commits of two branches
+      gpulab.pachyderm.pachyderm_commit:
+        action: wait
+        project: vision
+        branch: nightly
+        commits:
+          - repo: images
+          - repo: labels
+            branch: staging
+        wait_timeout: 60
 """
 
 RETURN = r"""

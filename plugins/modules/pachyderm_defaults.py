@@ -100,6 +100,13 @@ EXAMPLES = r"""
         spec:
           createPipelineRequest:
             datumTries: 1
+
+- name: Leave a project without defaults, and process all its data again with that
+  gpulab.pachyderm.pachyderm_defaults:
+    project: vision
+    state: absent
+    regenerate: true
+    reprocess: true
 """
 
 RETURN = r"""

@@ -95,6 +95,15 @@ EXAMPLES = r"""
 - name: End the port forward, if one was opened
   gpulab.pachyderm.pachyderm_endpoint:
     state: absent
+
+- name: Open a forward to another pachd, at a port of one's own, for a day
+  gpulab.pachyderm.pachyderm_endpoint:
+    namespace: vision
+    method: port_forward
+    port: 30650
+    lifetime: 86400
+    wait: 60
+    pachd_ca_cert: /etc/lab/pachd-ca.pem
 """
 
 RETURN = r"""

@@ -175,6 +175,19 @@ EXAMPLES = r"""
         repo: train
         glob: /logs/**
         dest: /srv/lab/results/train
+
+- name: Have what one commit held, also if that is nothing, and trust no earlier run
+  gpulab.pachyderm.pachyderm_fetch:
+    fetches:
+      - repo: data
+        branch: nightly
+        dest: /srv/lab/nightly
+      - repo: data
+        commit: 5a7ae0e22a8d4e0a9d57d3ed1a8ed5a9
+        dest: /srv/lab/then
+        delete: true
+        allow_empty: true
+        checksum: always
 """
 
 RETURN = r"""

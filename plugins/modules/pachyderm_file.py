@@ -139,6 +139,15 @@ EXAMPLES = r"""
         url: https://models.example.com/weights.bin
       - path: /old
         state: absent
+
+- name: Fetch a file again that may be another one by now
+  gpulab.pachyderm.pachyderm_file:
+    project: vision
+    repo: parameters
+    branch: staging
+    path: /weights.bin
+    url: https://models.example.com/weights.bin
+    force: true
 """
 
 RETURN = r"""

@@ -147,6 +147,20 @@ EXAMPLES = r"""
         action: stop
         pipeline: train
         reason: the GPUs are needed for the course
+
+    - name: Process all data of a project's pipeline anew, and do not wait for it
+      gpulab.pachyderm.pachyderm_job:
+        action: run
+        project: vision
+        pipeline: segment
+        reprocess: true
+        wait: false
+
+    - name: Start the datum again that hangs
+      gpulab.pachyderm.pachyderm_job:
+        action: restart
+        pipeline: train
+        datums: [/iris.csv]
 """
 
 RETURN = r"""

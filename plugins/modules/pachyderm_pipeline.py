@@ -188,6 +188,19 @@ EXAMPLES = r"""
         name: gpu
         state: absent
         keep_repo: true
+
+    - name: Declare a project's pipeline, and give its job an hour
+      gpulab.pachyderm.pachyderm_pipeline:
+        project: vision
+        src: /srv/lab/pipelines/segment.yaml
+        wait: true
+        wait_timeout: 3600
+
+    - name: Delete a pipeline that others read
+      gpulab.pachyderm.pachyderm_pipeline:
+        name: old
+        state: absent
+        force: true
 """
 
 RETURN = r"""

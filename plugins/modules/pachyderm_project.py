@@ -88,6 +88,27 @@ EXAMPLES = r"""
         description: ""
       - name: old-stuff
         state: absent
+
+- name: Reach pachd through a forwarded port, where its certificate is for another host
+  gpulab.pachyderm.pachyderm_project:
+    pachd_address: grpcs://127.0.0.1:30650
+    server_name: pachyderm.example.com
+    ca_cert: /etc/lab/pachd-ca.pem
+    timeout: 5
+    name: vision
+
+- name: Reach it as pachctl does
+  gpulab.pachyderm.pachyderm_project:
+    pach_config: /etc/lab/pachctl.json
+    context: lab
+    name: vision
+
+- name: Say whose it is, and no longer since when
+  gpulab.pachyderm.pachyderm_project:
+    name: vision
+    metadata:
+      owner: vision
+      since: null
 """
 
 RETURN = r"""

@@ -98,6 +98,16 @@ EXAMPLES = r"""
     repos: [default/data, default/images]
     actions: "{{ repos.actions }}"
     prune: true
+
+- name: Delete whatever an earlier run of the lab made, but one of each, with the data
+  gpulab.pachyderm.pachyderm_prune:
+    lab: vision
+    projects: [vision]
+    repos: [vision/images]
+    branches: [vision/images@nightly]
+    pipelines: [vision/segment]
+    prune: true
+    data: true
 """
 
 RETURN = r"""

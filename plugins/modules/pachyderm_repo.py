@@ -119,6 +119,12 @@ EXAMPLES = r"""
             project: vision
           - name: scratch
             state: absent
+
+    - name: Delete a repo that others take data from
+      gpulab.pachyderm.pachyderm_repo:
+        name: old
+        state: absent
+        force: true
 """
 
 RETURN = r"""

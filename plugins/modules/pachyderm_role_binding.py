@@ -130,6 +130,15 @@ EXAMPLES = r"""
     roles:
       "user:left@example.com": []
     state: absent
+
+- name: Take a role on a project's repo from everybody
+  gpulab.pachyderm.pachyderm_role_binding:
+    type: repo
+    project: vision
+    name: images
+    roles:
+      allClusterUsers: [repoReader]
+    state: absent
 """
 
 RETURN = r"""

@@ -117,6 +117,14 @@ EXAMPLES = r"""
           key.json: /etc/lab/bucket.json
       - name: old
         state: absent
+
+- name: Give Kubernetes what it pulls images with, once
+  gpulab.pachyderm.pachyderm_secret:
+    name: pull
+    type: kubernetes.io/dockerconfigjson
+    files:
+      .dockerconfigjson: /etc/lab/docker.json
+    update: on_create
 """
 
 RETURN = r"""

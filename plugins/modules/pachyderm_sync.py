@@ -184,6 +184,23 @@ EXAMPLES = r"""
         project: vision
         repo: images
         dest: /raw
+
+- name: Upload the tables but those of today, say why, and read each file whatever its time says
+  gpulab.pachyderm.pachyderm_sync:
+    src: /srv/lab/tables
+    repo: data
+    include: ["*.csv"]
+    exclude: [today/]
+    description: what the disk had lost
+    checksum: always
+
+- name: Hold what a directory holds, also if that is nothing
+  gpulab.pachyderm.pachyderm_sync:
+    src: /srv/lab/inbox
+    project: vision
+    repo: inbox
+    delete: true
+    allow_empty: true
 """
 
 RETURN = r"""
