@@ -29,8 +29,11 @@ def run(engine: Engine, release: str, command: list[str]) -> int:
         volumes |= {str(path): f"{path}:ro" for path in host.pip_settings()}
         words = [word for here, there in volumes.items() for word in ("--volume", f"{here}:{there}")]
         # As any process of this machine it reaches the package index, and may make namespaces.
-        rights = ("--privileged", "--network=host", "--env", "PIP_*", "--env", "LC_ALL=C.UTF-8")
-        whole = engine.command("run", "--rm", *rights, *words, "--workdir", CHECKOUT, base, *command)
+        rights = ("--privileged", "--network=host", "--env", "PIP_*")
+        settings = ("--env", "LC_ALL=C.UTF-8", "--env", "DEBIAN_FRONTEND=noninteractive")
+        whole = engine.command(
+            "run", "--rm", *rights, *settings, *words, "--workdir", CHECKOUT, base, *command
+        )
         return subprocess.run(whole, check=False).returncode
 
 

@@ -7,7 +7,7 @@ project = "gpulab.pachyderm"
 project_copyright = "gpulab contributors"
 
 extensions = ["myst_parser", "sphinx_antsibull_ext"]
-exclude_patterns = [".github", "roles", "tests"]
+exclude_patterns = [".github", "docs/docsite", "roles", "tests"]
 nitpicky = True
 # Ansible's own site has these.
 nitpick_ignore_regex = [
@@ -18,7 +18,7 @@ nitpick_ignore_regex = [
 myst_heading_anchors = 4
 
 # Nothing of a page is loaded from elsewhere.
-html_theme = "furo"
+html_theme = "sphinx_ansible_theme"
 html_title = project
 html_copy_source = False
 pygments_style = "ansible"
