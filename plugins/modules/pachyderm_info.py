@@ -147,6 +147,37 @@ EXAMPLES = r"""
     repo: gpu
     query: provenance.upstream[].join('@', [repo, id])
   register: sources
+
+- name: Read the last lines that the code wrote for one datum
+  gpulab.pachyderm.pachyderm_info:
+    gather: [logs]
+    project: vision
+    pipeline: segment
+    job: 5a7ae0e22a8d4e0a9d57d3ed1a8ed5a9
+    datum: 3f1c0e9a5d7b4c2e8a6f0b1d2c3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b9c0d1e
+    max_log_lines: 20
+  register: last_words
+
+- name: Read specs with the values of their environment, and no more than the newest jobs and datums
+  gpulab.pachyderm.pachyderm_info:
+    gather: [pipelines, jobs, datums]
+    pipeline: gpu
+    env: true
+    max_jobs: 1
+    max_datums: 100
+  no_log: true
+  register: gpu
+
+- name: Read what short files a commit holds, and the commits before it
+  gpulab.pachyderm.pachyderm_info:
+    gather: [files, commits]
+    repo: data
+    branch: nightly
+    commit: 5a7ae0e22a8d4e0a9d57d3ed1a8ed5a9
+    content: true
+    max_content_bytes: 1000
+    max_commits: 10
+  register: then
 """
 
 RETURN = r"""
