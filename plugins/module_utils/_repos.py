@@ -231,9 +231,10 @@ def _describe(pachd: Pachd, actions: Sequence[Action]) -> None:
     """All by one call, all of them or none."""
     if not actions:
         return
+    repos: list[Repo] = [action.item.repo for action in actions]
     requests = [
-        create_repo(*action.item.repo.key, action.item.repo.description or "", action.verb == "update")
-        for action in actions
+        create_repo(repo.project, repo.name, repo.description or "", action.verb == "update")
+        for repo, action in zip(repos, actions, strict=True)
     ]
     others = f"; none of the {len(actions)} repos was written" if len(actions) > 1 else ""
     try:

@@ -14,7 +14,7 @@ description:
   - Returns projects, repos, branches, commits, files, what data was made from, pipelines, jobs, datums, logs,
     defaults and roles, or what a JMESPath expression finds in them.
   - The project, O(job), O(glob), O(datum_states) and the limits are filtered by pachd, so that a large lab is
-    not sent whole. Of projects, repos and pipelines the list is sent, and those with the name are taken from it.
+    not sent whole. Of projects, repos and pipelines the list is sent, and what is named is taken from it.
 author:
   - gpulab contributors (@gpulab)
 extends_documentation_fragment:
