@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from ._connection import Pachd
@@ -62,6 +63,7 @@ def _user_spec(info: Any, query: Query) -> dict[str, Any]:
 
 def read_jobs(pachd: Pachd, query: Query) -> Values:
     """Newest first, of the current version of each pipeline; those with the id that is asked for."""
+    found: Iterable[Any]
     if query.job:
         found = _jobs_with_id(pachd, query)
     elif query.pipeline is None:
