@@ -29,7 +29,7 @@ def paths(pattern: str) -> set[str]:
 
 
 TABLES = {
-    "modules": names("plugins/modules/*.py", "plugins/lookup/*.py", "plugins/filter/*.py"),
+    "modules": names(*(f"plugins/{kind}/*.py" for kind in ("modules", "lookup", "filter", "callback"))),
     "roles": names("roles/*"),
     "playbooks": (paths("playbooks/*.yml") - {"playbooks/site.yml"}) | {"site.yml"},
     "inventories": paths("inventories/*"),
@@ -37,10 +37,12 @@ TABLES = {
 }
 
 
-def rows(page: Path, header: str) -> list[list[str]]:
-    """The cells of the table whose first column has this header."""
+def rows(page: Path, header: str, second: str = "") -> list[list[str]]:
+    """The cells of the table whose first columns have headers that are, and begin with, these."""
     text = page.read_text(encoding="utf-8")
-    found = re.search(rf"^\| *{re.escape(header)} *\|.*\n\|[ |-]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    found = re.search(
+        rf"^\| *{re.escape(header)} *\| *{second}.*\n\|[ |-]+\|\n((?:\|.*\n)+)", text, re.MULTILINE
+    )
     assert found, header
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in found[1].splitlines()]
 
@@ -89,6 +91,24 @@ def test_the_versions_of_the_readme_are_those_of_the_tests(row: str, wanted: set
     (cells,) = [cells for cells in rows(README, "") if cells[0] == row]
     named = re.findall(r"\d+\.\d+(?:\.\d+)?|\b(?:bookworm|trixie)\b", " ".join(cells[1:]))
     assert set(named) == wanted
+
+
+CLUSTER = {
+    "Kubernetes": [commands.KUBERNETES],
+    "Helm": [commands.HELM],
+    "CoreDNS, etcd, local-path-provisioner": [
+        commands.COREDNS,
+        commands.ETCD,
+        commands.LOCAL_PATH_PROVISIONER,
+    ],
+    "kwok": [commands.KWOK],
+}
+
+
+@pytest.mark.parametrize("row", CLUSTER)
+def test_the_versions_of_a_cluster_are_those_that_are_built(row: str) -> None:
+    table = {name: version for name, version, _ in rows(ROOT / "docs/compatibility.md", "what", "version")}
+    assert table[row].split(", ") == CLUSTER[row]
 
 
 def published(path: Path) -> bool:
