@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TypeAlias
 
 from ._file_hash import hash_stream
 from ._hash_cache import Stamp, stamp_of
 
 # Hash and stamp of a file, or why it cannot be read.
-Answer: TypeAlias = "tuple[bytes, Stamp] | str"
+Answer = tuple[bytes, Stamp] | str
 
 
 def hash_one(path: str) -> Answer:

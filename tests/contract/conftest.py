@@ -164,7 +164,11 @@ def auth_lab(auth_server: tuple[str, str], connect: Connect) -> Iterator[AuthLab
 def open_pachd(tmp_path: Path, connect: Connect) -> Iterator[Callable[[str | None], Client]]:
     """Clients, by token, of an embedded pachd of the test's own, on which auth is off."""
     server = Server(Settings(tmp_path / "open", "127.0.0.1:0", private_pfs=True))
-    yield lambda token=None: connect(token, at=server.address)
+
+    def to(token: str | None = None) -> Client:
+        return connect(token, at=server.address)
+
+    yield to
     server.stop()
 
 
@@ -202,7 +206,7 @@ def file_set(client: Client) -> Callable[[str], Data]:
 
     def of(file_set_id: str) -> Data:
         data = Data(client, "__filesets__")
-        data.commit = lambda _at="": pfs.Commit(  # type: ignore[method-assign]
+        data.commit = lambda _at="": pfs.Commit(  # type: ignore[assignment,method-assign]
             repo=pfs.Repo(name="__filesets__", type="user", project=pfs.Project(name="default")),
             id=file_set_id,
         )

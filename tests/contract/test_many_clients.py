@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -44,7 +45,7 @@ def test_commits_to_one_branch(data: Data, at_once: Any) -> None:
     def work(client: Any, number: int) -> None:
         mine = Data(client, data.name)
         for n in range(EACH):
-            again(lambda n=n: mine.modify([(f"/{number}-{n}", b"%d" % number), ("/all", b"x")]))
+            again(partial(mine.modify, [(f"/{number}-{n}", b"%d" % number), ("/all", b"x")]))
 
     at_once(work)
     data.api.wait_commit(data.commit())

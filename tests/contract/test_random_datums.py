@@ -46,11 +46,12 @@ def matched(node: Node) -> list[tuple[File, str, str]]:
         found.append(("/", ("", "")))
     keys = {"": 0, "$1": 0, "$2": 1}
     unique = dict(found)
+
+    def key(captured: tuple[str, str], by: str) -> str:
+        return captured[keys[node[by]]] if node[by] else ""
+
     return [
-        (
-            (node["name"], path),
-            *(captured[keys[node[by]]] if node[by] else "" for by in ("joinOn", "groupBy")),
-        )
+        ((node["name"], path), key(captured, "joinOn"), key(captured, "groupBy"))
         for path, captured in unique.items()
     ]
 

@@ -32,7 +32,7 @@ def finished_job(client: Any, pipeline: Any) -> Any:
 
 def read(client: Any, commit: Any, path: str) -> str:
     with client.pfs.pfs_file(pfs.File(commit=commit, path=path)) as file:
-        return file.read().decode()
+        return str(file.read(), "utf-8")
 
 
 def test_repo_files_pipeline_output_and_provenance(client: Any, project: Any) -> None:

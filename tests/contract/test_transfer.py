@@ -84,7 +84,7 @@ def test_the_hash_is_the_same_however_it_was_appended(data: Any, at: int) -> Non
 # TAR
 
 
-def members(data: Any, path: str, **options: Any) -> list[tuple[str, bytes, int, int, int]]:
+def members(data: Any, path: str, **options: Any) -> list[tuple[str, bytes, int, int, float]]:
     stream = data.api.get_file_tar(file=data.file(path), **options)
     with tarfile.open(fileobj=io.BytesIO(b"".join(frame.value for frame in stream))) as tar:
         return [(m.name, m.type, m.size, m.mode, m.mtime) for m in tar]

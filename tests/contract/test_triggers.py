@@ -20,7 +20,8 @@ def follow(data: Data, branch: str = "slow", source: str = "master", **condition
 
 def puts(data: Data, count: int, size: int = 1, branch: str = "slow") -> list[int | None]:
     """Makes commits of `size` bytes on master; after each, which of them is the head of the branch."""
-    made, seen = [], list[int | None]()
+    made: list[Any] = []
+    seen: list[int | None] = []
     for _ in range(count):
         made.append(data.put({f"/{len(made)}-{size}": b"x" * size}))
         head = data.head(branch)
@@ -204,7 +205,7 @@ def test_several_branches_follow_one(data: Any) -> None:
 
 def test_a_trigger_is_shown(client: Client, data: Any) -> None:
     data.put({"/before": b""})
-    conditions = {"all": True, "rate_limit_spec": "@daily", "size": "1MB", "commits": 3}
+    conditions: dict[str, Any] = {"all": True, "rate_limit_spec": "@daily", "size": "1MB", "commits": 3}
     follow(data, **conditions)
     info = client.pfs.inspect_branch(branch=data.branch("slow"))
     assert info.trigger == pfs.Trigger(branch="master", **conditions)

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, transaction
 
 from tests.contract.lab import Data
 
-Request = transaction.TransactionRequest
+Request: TypeAlias = transaction.TransactionRequest
 
 
 def create_repo(data: Data) -> Request:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -75,6 +76,10 @@ def state(lab: Lab) -> list[str]:
     return [*(f"{repo.as_uri()}.{repo.type}" for repo in repos), *heads, *pipelines]
 
 
+def create(lab: Lab, spec: Any, flags: dict[str, bool]) -> None:
+    lab.create(spec, **flags)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_specs_of_pipelines(lab: Lab, seed: int) -> None:
     """Fifty a seed."""
@@ -84,7 +89,7 @@ def test_specs_of_pipelines(lab: Lab, seed: int) -> None:
     for _ in range(50):
         spec = fuzz.spec(source)
         flags = {name: source.random() < 0.2 for name in ("dry_run", "update", "reprocess")}
-        if error := refusal(lambda spec=spec, flags=flags: lab.create(spec, **flags) and ()):
+        if error := refusal(partial(create, lab, spec, flags)):
             bad.add(complaint(error))
             assert state(lab) == before, spec
         else:
@@ -162,7 +167,7 @@ def test_any_message(pachd: Server, client: Client, lab: Lab, method: Method) ->
         for number in range(6):
             made = fuzz.message(method.request_class, source) if number else method.request_class()
             request = [made] if method.request_streams else made
-            if error := refusal(lambda request=request: send(call, method, request)):
+            if error := refusal(partial(send, call, method, request)):
                 bad.add(complaint(error))
     assert bad <= {""}
     assert client.get_version().major == 2

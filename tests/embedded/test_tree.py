@@ -86,8 +86,8 @@ def test_random_edits(db: Database, trees: TreeStore, seed: int) -> None:
         assert_holds(trees, root, before)
         changed = {key for key in before.keys() | model.keys() if before.get(key) != model.get(key)}
         assert list(trees.diff(root, new)) == [(k, before.get(k), model.get(k)) for k in sorted(changed)]
-        for key in rng.sample(range(10_000), 20):
-            assert trees.get(new, f"{key:05}") == model.get(f"{key:05}")
+        for number in rng.sample(range(10_000), 20):
+            assert trees.get(new, f"{number:05}") == model.get(f"{number:05}")
         root = new
 
 

@@ -78,7 +78,7 @@ def test_head_is_a_branch_a_commit_or_an_ancestor(data: Lab) -> None:
 
 
 def test_provenance(data: Lab) -> None:
-    steps = [
+    steps: list[tuple[dict[str, Any], bool]] = [
         ({"provenance": ["data"]}, True),
         ({"provenance": ["default/data@master"]}, False),
         ({}, False),
@@ -93,7 +93,7 @@ def test_provenance(data: Lab) -> None:
 
 
 def test_trigger(data: Lab) -> None:
-    steps = [
+    steps: list[tuple[dict[str, Any], bool]] = [
         ({"trigger": {"branch": "master", "commits": 2}}, True),
         ({"trigger": {"branch": "master", "commits": 2}}, False),
         ({}, False),
@@ -141,7 +141,10 @@ def test_a_branch_begins_with_the_empty_commit_of_another(data: Lab) -> None:
 
 def test_reads_do_not_grow_with_the_list(data: Lab) -> None:
     names = [f"b{number}" for number in range(20)]
-    declared = {"repo": "data", "branches": [{"name": name, "head": "master"} for name in names]}
+    declared: dict[str, Any] = {
+        "repo": "data",
+        "branches": [{"name": name, "head": "master"} for name in names],
+    }
     data.run("branch", **declared)
     before = len(data.journal.read_text().splitlines())
     data.run("branch", **declared)
@@ -181,7 +184,7 @@ def test_the_output_of_a_pipeline(data: Lab) -> None:
 
 
 def test_what_is_missing_is_a_warning_in_check_mode(lab: Lab) -> None:
-    declared = {"repo": "soon", "name": "a", "head": "master", "project": "p"}
+    declared: dict[str, Any] = {"repo": "soon", "name": "a", "head": "master", "project": "p"}
     result = lab.run("branch", check=True, **declared)
     assert result["changed"]
     assert result["warnings"] == [

@@ -97,7 +97,7 @@ def test_a_pipeline_that_names_no_project(lab: Lab) -> None:
 
 
 def test_a_project_that_does_not_exist(lab: Lab) -> None:
-    declared = {"project": "soon", "spec": request(datumTries=1)}
+    declared: dict[str, Any] = {"project": "soon", "spec": request(datumTries=1)}
     result = lab.run("defaults", check=True, **declared)
     assert result["changed"]
     assert result["warnings"] == ["project soon does not exist yet"]

@@ -138,7 +138,7 @@ def test_a_url_is_fetched_by_pachd_once(data: Lab, web: tuple[str, dict[str, byt
 
 
 def test_an_open_commit_and_a_broken_one(data: Lab) -> None:
-    declared = {"repo": "data", "path": "/a", "content": "x"}
+    declared: dict[str, Any] = {"repo": "data", "path": "/a", "content": "x"}
     commit = data.client.pfs.start_commit(branch=pfs.Branch.from_uri("data@master"))
     assert "is still open; finish it" in data.run("file", **declared)["msg"]
     data.client.pfs.finish_commit(commit=commit, error="boom")
@@ -150,7 +150,7 @@ def test_an_open_commit_and_a_broken_one(data: Lab) -> None:
 
 
 def test_a_repo_that_does_not_exist(lab: Lab) -> None:
-    declared = {"repo": "soon", "path": "/a", "content": "x"}
+    declared: dict[str, Any] = {"repo": "soon", "path": "/a", "content": "x"}
     result = lab.run("file", check=True, **declared)
     assert result["changed"]
     assert result["warnings"] == ["repo default/soon does not exist yet"]

@@ -155,7 +155,7 @@ def test_missing_input_repo(lab: Lab) -> None:
 
 
 def test_missing_project(data: Lab) -> None:
-    options = {"pipeline": spec(), "project": "soon"}
+    options: dict[str, Any] = {"pipeline": spec(), "project": "soon"}
     options["pipeline"]["input"]["pfs"]["project"] = "default"
     predicted = data.run("pipeline", check=True, **options)
     assert predicted["warnings"] == ["pipeline: pipeline soon/p: project soon does not exist yet"]

@@ -97,7 +97,7 @@ def test_updates_and_new_ones_that_are_apart_are_one_transaction(data: Lab) -> N
 
 
 def test_what_is_stored_is_the_same_as_of_one_alone(data: Lab) -> None:
-    fields = {
+    fields: dict[str, Any] = {
         "resource_limits": {"cpu": 0.01, "gpu": {"type": "nvidia.com/gpu", "number": "1"}},
         "datum_timeout": "300.5s",
         "transform": {"cmd": ["true"], "accept_return_code": ["3", 4], "env": {"A_B": "1", "a_b": "2"}},
@@ -157,7 +157,9 @@ def test_new_code_without_reprocess_is_a_warning(data: Lab) -> None:
 
 
 def test_missing_secret(data: Lab) -> None:
-    options = {"pipeline": spec(transform={"cmd": ["true"], "secrets": [{"name": "s", "mount_path": "/s"}]})}
+    options: dict[str, Any] = {
+        "pipeline": spec(transform={"cmd": ["true"], "secrets": [{"name": "s", "mount_path": "/s"}]})
+    }
     text = "pipeline: pipeline default/p: secret s does not exist"
     assert data.run("pipeline", check=True, **options)["warnings"] == [f"{text} yet"]
     assert data.run("pipeline", **options)["msg"] == f"{text}; create it first"
@@ -166,7 +168,7 @@ def test_missing_secret(data: Lab) -> None:
 
 
 def test_a_repo_for_a_project_that_is_missing(lab: Lab) -> None:
-    options = {
+    options: dict[str, Any] = {
         "pipeline": spec(input={"pfs": {"project": "soon", "repo": "data", "glob": "/"}}),
         "create_repos": True,
     }

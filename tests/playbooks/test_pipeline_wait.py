@@ -25,7 +25,11 @@ def data(lab: Lab) -> Lab:
 
 def test_failed_job_is_told_with_its_log(data: Lab) -> None:
     script = "echo to stdout; echo the disk is on fire >&2; exit 3"
-    options = {"pipeline": spec(script=script, datum_tries=1), "wait": True, "wait_timeout": TIMEOUT}
+    options: dict[str, Any] = {
+        "pipeline": spec(script=script, datum_tries=1),
+        "wait": True,
+        "wait_timeout": TIMEOUT,
+    }
     failed = data.run("pipeline", **options)
     assert failed["failed"]
     assert failed["changed"]
@@ -51,7 +55,11 @@ def test_upstream_failure_is_reported_first(data: Lab) -> None:
 
 def test_only_the_last_try_is_told_and_the_datum_by_its_files(data: Lab) -> None:
     script = "test -e /pfs/data/a || exit 0; for n in 1 2 3; do echo line $n of a try; done; exit 3"
-    options = {"pipeline": spec(script=script, datum_tries=3), "wait": True, "wait_timeout": TIMEOUT}
+    options: dict[str, Any] = {
+        "pipeline": spec(script=script, datum_tries=3),
+        "wait": True,
+        "wait_timeout": TIMEOUT,
+    }
     failed = data.run("pipeline", **options)
     job = failed["jobs"][-1]
     whole = job["reason"].split()[1]
@@ -75,7 +83,7 @@ def test_only_the_tail_of_a_long_log_is_asked_for(data: Lab, monkeypatch: pytest
         return iter(lines)
 
     monkeypatch.setattr(pps.ApiStub, "get_logs", counted)
-    options = {"pipeline": spec(script="seq 5000; exit 3", datum_tries=1)}
+    options: dict[str, Any] = {"pipeline": spec(script="seq 5000; exit 3", datum_tries=1)}
     failed = data.run("pipeline", **options, wait=True, wait_timeout=TIMEOUT)
     assert failed["jobs"][-1]["logs"][-2] == "5000"
     assert max(numbers) == 1000
@@ -91,7 +99,7 @@ def test_pachd_that_goes_away_ends_the_wait(data: Lab, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(_job_wait, "_pause", stopped_meanwhile)
     start = time.monotonic()
-    waiting = {"timeout": 2, "wait": True, "wait_timeout": TIMEOUT}
+    waiting: dict[str, Any] = {"timeout": 2, "wait": True, "wait_timeout": TIMEOUT}
     result = data.run("pipeline", pipeline=spec(script="sleep 600"), **waiting)
     assert time.monotonic() - start < TIMEOUT / 2
     assert "pipeline default/p: waiting for job" in result["msg"]

@@ -109,7 +109,7 @@ def test_authentication_that_is_off(lab: Lab) -> None:
 
 
 def test_what_does_not_exist(secured: AuthLab) -> None:
-    declared = {"type": "repo", "name": "soon", "roles": {"robot:a": [READER]}}
+    declared: dict[str, Any] = {"type": "repo", "name": "soon", "roles": {"robot:a": [READER]}}
     result = secured.run("role_binding", check=True, **declared)
     assert result["changed"]
     assert result["warnings"] == ["repo default/soon does not exist yet"]
@@ -121,7 +121,7 @@ def test_what_does_not_exist(secured: AuthLab) -> None:
 
 def test_who_may_not(secured: AuthLab) -> None:
     token = secured.client.auth.get_robot_token(robot="nobody").token
-    declared = {"type": "repo", "name": "data", "roles": {"robot:nobody": [OWNER]}}
+    declared: dict[str, Any] = {"type": "repo", "name": "data", "roles": {"robot:nobody": [OWNER]}}
     result = secured.run("role_binding", auth_token=token, **declared)
     assert "REPO_MODIFY_BINDINGS" in result["msg"]
     assert token not in str(result)

@@ -32,7 +32,7 @@ def values(lab: Lab, name: str) -> dict[str, str]:
 
 
 def type_of(lab: Lab, name: str) -> str:
-    return next(i.type for i in lab.client.pps.list_secret().secret_info if i.secret.name == name)
+    return str(next(i.type for i in lab.client.pps.list_secret().secret_info if i.secret.name == name))
 
 
 def test_life_of_one(lab: Lab) -> None:
@@ -65,7 +65,11 @@ def test_values_get_there(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_a_type_of_ones_own(lab: Lab) -> None:
-    declared = {"name": "pull", "type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "{}"}}
+    declared: dict[str, Any] = {
+        "name": "pull",
+        "type": "kubernetes.io/dockerconfigjson",
+        "data": {".dockerconfigjson": "{}"},
+    }
     assert "type: a secret with a type of yours has no room" in lab.run("secret", **declared)["msg"]
     assert both(lab, **declared, update="on_create")["changed"]
     assert type_of(lab, "pull") == "kubernetes.io/dockerconfigjson"

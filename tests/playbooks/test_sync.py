@@ -183,7 +183,7 @@ def test_branch_and_project(lab: Lab, tree: Path) -> None:
 
 def test_list_of_syncs(lab: Lab, tree: Path) -> None:
     lab.run("repo", repos=[{"name": "data"}, {"name": "more"}])
-    options = {
+    options: dict[str, Any] = {
         "delete": True,
         "syncs": [
             {"src": str(tree), "repo": "data"},
@@ -208,7 +208,7 @@ def test_diff_names_paths_and_sizes(repo: Lab, tree: Path) -> None:
 
 
 def test_missing_repo(lab: Lab, tree: Path) -> None:
-    options = {"src": str(tree), "repo": "soon"}
+    options: dict[str, Any] = {"src": str(tree), "repo": "soon"}
     predicted = lab.run("sync", check=True, **options)
     assert counts(predicted) == (3, 0, 0, 0)
     assert predicted["warnings"] == ["repo default/soon does not exist yet; it is taken as an empty one"]

@@ -60,7 +60,8 @@ def make_tree(root: Path, contents: dict[str, bytes]) -> Path:
 
 
 def sync(lab: Lab, tree: Path, **options: Any) -> dict[str, Any]:
-    return lab.run("sync", **{"src": str(tree), "repo": "data", "delete": True, "timeout": 5.0} | options)
+    usual: dict[str, Any] = {"src": str(tree), "repo": "data", "delete": True, "timeout": 5.0}
+    return lab.run("sync", **usual | options)
 
 
 def open_commits(lab: Lab) -> list[str]:

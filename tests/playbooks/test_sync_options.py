@@ -83,7 +83,7 @@ def sync_list(lab: Lab, tree: Path, **options: Any) -> dict[str, Any]:
 
 
 def test_options_of_items_come_before_those_beside_the_list(repo: Lab, tree: Path) -> None:
-    options = {"include": ["*.txt"], "exclude": ["tmp"]}
+    options: dict[str, Any] = {"include": ["*.txt"], "exclude": ["tmp"]}
     result = repo.run(
         "sync",
         repo="data",

@@ -53,7 +53,7 @@ def contents(lab: Lab) -> dict[str, bytes]:
 def test_backslash_is_a_character_like_others(
     repo: Lab, odd: Path, source: str, dest: str, delete: bool, expected: dict[str, bytes]
 ) -> None:
-    options = {"src": str(odd / source), "repo": "data", "dest": dest, "delete": delete}
+    options: dict[str, Any] = {"src": str(odd / source), "repo": "data", "dest": dest, "delete": delete}
     assert repo.run("sync", **options)["changed"]
     assert contents(repo) == expected
     assert not repo.run("sync", **options)["changed"]
@@ -80,7 +80,7 @@ def test_file_with_a_backslash_is_in_the_way(repo: Lab, odd: Path) -> None:
 
 @pytest.mark.parametrize(("dest", "path"), [("//x//y", "/x/y/"), ("x/y//", "/x/y/"), ("//", "/")])
 def test_slashes_too_many_in_dest(repo: Lab, odd: Path, dest: str, path: str) -> None:
-    options = {"src": str(odd / "d\\e"), "repo": "data", "dest": dest}
+    options: dict[str, Any] = {"src": str(odd / "d\\e"), "repo": "data", "dest": dest}
     assert repo.run("sync", **options)["syncs"][0]["paths"]["added"] == [f"{path}f"]
     assert not repo.run("sync", **options)["changed"]
     assert contents(repo) == {f"{path}f": b"d e f"}

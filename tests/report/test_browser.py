@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._report import write_report
 from tests.report import labs
@@ -60,7 +60,12 @@ def test_markup_is_text_and_nothing_runs_or_is_loaded(browser: Browser, tmp_path
     options = {"dest": str(tmp_path / "report.html"), "title": labs.MARKUP, "changes_from": ""}
     write_report(options | labs.whole(pipelines=12, jobs=40, odd=labs.MARKUP), check_mode=False)
     page = browser.new_page()
-    page.on("dialog", lambda dialog: (alerts.append(dialog.message), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        alerts.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", dismiss)
     page.on("request", lambda request: asked.append(request.url))
     page.goto((tmp_path / "report.html").as_uri())
     assert page.locator("script, iframe, link, img, object").count() == 0

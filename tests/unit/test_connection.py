@@ -102,7 +102,7 @@ def test_rollback_is_not_tried_for_ever(server: Server) -> None:
 def test_unavailable_is_tried_again_for_reads_only(server: Server, method: str, times: int) -> None:
     server.answers[method] = [fails(grpc.StatusCode.UNAVAILABLE, "going away")]
     with Pachd(options(server.port)) as pachd:
-        calls = {
+        calls: dict[str, Callable[[], Any]] = {
             "InspectRepo": lambda: pachd.pfs.inspect_repo(repo=pfs.Repo(name="r")),
             "ListRepo": lambda: list(pachd.pfs.list_repo()),
             "CreateRepo": lambda: pachd.pfs.create_repo(repo=pfs.Repo(name="r")),

@@ -170,7 +170,7 @@ def test_credentials_that_are_not_taken(server: Server) -> None:
 def test_a_list_comes_page_by_page(server: Server) -> None:
     first = {"metadata": {"continue": "more"}, "items": [{"n": 1}]}
     server.answers["GET", "/api/v1/pods?fieldSelector=a%21%3Db&limit=500"] = [(200, first)]
-    rest = {"metadata": {}, "items": None}
+    rest: dict[str, Any] = {"metadata": {}, "items": None}
     server.answers["GET", "/api/v1/pods?fieldSelector=a%21%3Db&limit=500&continue=more"] = [(200, rest)]
     cluster = Kubernetes(options(host=server.address, api_key="k"))
     assert cluster.list("/api/v1/pods", fieldSelector="a!=b") == [{"n": 1}]

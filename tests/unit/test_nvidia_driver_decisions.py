@@ -224,7 +224,8 @@ def test_a_library_that_dpkg_has_yet_to_configure_was_not_installed_by_hand() ->
 def test_what_is_refused_can_be_allowed() -> None:
     for version, leave in (("535.309.01", "replace_in_use"), ("535.230.02", "allow_downgrade")):
         node = {"driver": TRAINING if leave == "replace_in_use" else {}}
-        assert conclude("__nvidia_driver_problems", node, version=version, **{leave: True}) == []
+        variables: dict[str, Any] = {"version": version, leave: True}
+        assert conclude("__nvidia_driver_problems", node, **variables) == []
 
 
 @pytest.mark.parametrize(

@@ -71,12 +71,13 @@ def test_token_that_grpc_cannot_send(token: str) -> None:
 
 def test_bad_certificate_and_timeout(tmp_path: Path) -> None:
     (tmp_path / "no.pem").write_text("nothing")
-    for options, message in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"ca_cert": str(tmp_path / "no.pem")}, "no.pem: holds no PEM certificate"),
         ({"ca_cert": str(tmp_path / "gone.pem")}, "gone.pem: No such file or directory"),
         ({"ca_cert": "x.pem", "pachd_address": "grpc://pachd"}, "ca_cert: grpc://pachd is not encrypted"),
         ({"timeout": 0.0}, "timeout: must be more than 0 seconds, not 0"),
-    ]:
+    ]
+    for options, message in cases:
         with pytest.raises(PachydermError) as error:
             parse(**options)
         assert message in str(error.value)

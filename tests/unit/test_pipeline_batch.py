@@ -133,12 +133,12 @@ def test_none_gets_its_commit_before_what_it_reads(seed: int) -> None:
                 assert order.index(above) < order.index(name)
     at_end: dict[str, set[int]] = {}
     for name in names:
-        above = set().union(*(at_end[repo] for repo in reads[name]))
+        before = set().union(*(at_end[repo] for repo in reads[name]))
         if kind[name] in ("create", "input"):
-            assert steps[name] not in above
+            assert steps[name] not in before
             at_end[name] = set()
         else:
-            moved = above | {steps[repo] for repo in reads[name] if repo in steps}
+            moved = before | {steps[repo] for repo in reads[name] if repo in steps}
             at_end[name] = moved | ({steps[name]} if name in steps else set())
     if not any(kind[above] in ("update", "same") for name in names for above in reads[name]):
         assert set(steps.values()) <= {0}

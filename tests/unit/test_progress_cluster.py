@@ -176,7 +176,8 @@ def test_a_probe_that_pulls_its_image(told: Told) -> None:
     cluster: Any = Cluster(
         it=[pod(phase="Pending"), pod(True, phase="Running"), pod(phase="Succeeded")], events=[[PULLS]]
     )
-    params = {"name": "it", "namespace": "lab", "pod": {"containers": [{}]}, "claim": None, "timeout": 60}
+    params: dict[str, Any] = {"name": "it", "namespace": "lab", "claim": None, "timeout": 60}
+    params["pod"] = {"containers": [{}]}
     run_probe(cluster, parse_probe(params), False)
     assert told() == [
         {"what": "pod lab/it", "note": 'Pending; pod it-1: Pulling image "cuda:12"'},

@@ -20,9 +20,8 @@ def defaults(lab: Any) -> Any:
 
 def named(lab: Any, name: str) -> dict[str, Any]:
     """A pipeline whose spec says that its project is the default one."""
-    return lab.spec(name, lab.repo(a="1"), "true") | {
-        "pipeline": {"name": name, "project": {"name": "default"}}
-    }
+    spec: dict[str, Any] = lab.spec(name, lab.repo(a="1"), "true")
+    return spec | {"pipeline": {"name": name, "project": {"name": "default"}}}
 
 
 def test_rerunning_one_is_refused(lab: Any, refused: Any) -> None:

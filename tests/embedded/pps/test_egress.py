@@ -22,7 +22,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(data_dir: Path, out: Path) -> Iterator[Server]:
     private_pfs = bool(ProcessWorker({}).check())
-    server = Server(Settings(data_dir, "127.0.0.1:0", private_pfs=private_pfs, egress_dirs=[out]))
+    server = Server(Settings(data_dir, "127.0.0.1:0", private_pfs=private_pfs, egress_dirs=(out,)))
     yield server
     server.stop()
 

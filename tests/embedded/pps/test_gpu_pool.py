@@ -135,7 +135,10 @@ ACTION = st.tuples(
 
 def create(lab: Lab, repo: str, wish: dict[str, int], name: str = "", update: bool = False) -> str:
     gpu = {"type": "nvidia.com/gpu", "number": wish["gpus"]}
-    fields = {"resource_limits": {"gpu": gpu}, "parallelism_spec": {"constant": wish["workers"]}}
+    fields: dict[str, Any] = {
+        "resource_limits": {"gpu": gpu},
+        "parallelism_spec": {"constant": wish["workers"]},
+    }
     return lab.pipeline(repo, "true", name=name, update=update, datum_tries=2, **fields)
 
 

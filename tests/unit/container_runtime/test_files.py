@@ -90,8 +90,13 @@ def test_a_link_stays_one(node: NodeMaker) -> None:
     real = docker.root / "shared.json"
     real.write_text("{}")
     docker.config.symlink_to("../shared.json")
-    staged = []
-    docker.move = lambda source, target: staged.append(source) or os.replace(source, target)
+    staged: list[str] = []
+
+    def move(source: str, target: str) -> None:
+        staged.append(source)
+        os.replace(source, target)
+
+    docker.move = move
     result = docker.run()
     assert staged == [str(docker.root / ".shared.json.gpulab-new")]  # on the same file system
     assert docker.config.is_symlink()
