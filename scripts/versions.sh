@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Unit and contract tests on this machine's Python (PYTHON: another) with the newest ansible-core, in a venv of their own.
+# versions.sh [TEST ...]: unit and contract tests, or those that are named, on this machine's Python (PYTHON: another) with
+# the newest ansible-core, in a venv of their own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=build/versions/venv
@@ -11,4 +12,5 @@ grep -v '^ansible' requirements/constraints.txt >build/versions/constraints.txt
 pip install --quiet --requirement requirements/newest.txt --constraint build/versions/constraints.txt
 python --version
 ansible --version | head -n 1
-pytest -q -n auto tests/unit tests/contract
+[ $# -gt 0 ] || set -- tests/unit tests/contract
+pytest -q -n auto "$@"

@@ -96,7 +96,7 @@ def test_docker_without_a_file_or_with_a_broken_one_is_not_stale() -> None:
     [
         ('{"debug": true}', None),
         ("", None),
-        ('{"debug": true,\n}', "line 2, column 1: not valid JSON"),
+        ('{"debug": true\n"hosts": []}', "line 2, column 1: not valid JSON"),
         ("[]", "not a JSON object"),
     ],
 )
