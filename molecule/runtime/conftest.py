@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from testinfra.host import Host
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+from xdist.scheduler import LoadScopeScheduling
 
 SCENARIO = Path(__file__).resolve().parent
 PROJECT = SCENARIO.parent.parent

@@ -30,8 +30,8 @@ def task(tmp_path: Path) -> Callable[..., DatumTask]:
     def make(*cmd: str, **fields: Any) -> DatumTask:
         (tmp_path / "scratch/pfs/out").mkdir(parents=True, exist_ok=True)
         (tmp_path / "scratch/pfs/in").mkdir(exist_ok=True)
-        plain = {"stdin": (), "env": {}, "image": "there", "working_dir": "", "user": "", "timeout": None}
-        plain |= {"accept_return_code": (), "gpus": ()}
+        plain: dict[str, Any] = {"stdin": (), "env": {}, "image": "there", "working_dir": "", "user": ""}
+        plain |= {"timeout": None, "accept_return_code": (), "gpus": ()}
         return DatumTask(scratch=tmp_path / "scratch", cmd=cmd, **(plain | fields))
 
     return make

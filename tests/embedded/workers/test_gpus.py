@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,10 +18,10 @@ UUIDS = ["GPU-aaaa", "GPU-bbbb"]
 
 
 @pytest.fixture
-def nvidia_smi(tmp_path, monkeypatch):
+def nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Puts a program of this name first in PATH."""
 
-    def make(script):
+    def make(script: str) -> None:
         program = tmp_path / "bin" / "nvidia-smi"
         program.parent.mkdir()
         program.write_text(f"#!/bin/sh\n{script}\n")
@@ -28,7 +31,7 @@ def nvidia_smi(tmp_path, monkeypatch):
     return make
 
 
-def test_simulated_devices_are_lent_in_order():
+def test_simulated_devices_are_lent_in_order() -> None:
     pool = GpuPool(3)
     assert pool.total == 3
     assert pool.take(2) == ("simulated-0", "simulated-1")
@@ -39,7 +42,7 @@ def test_simulated_devices_are_lent_in_order():
     assert pool.take(0) == ()
 
 
-def test_real_devices_are_those_that_nvidia_smi_lists(nvidia_smi):
+def test_real_devices_are_those_that_nvidia_smi_lists(nvidia_smi: Any) -> None:
     nvidia_smi('test "$1 $2" = "--query-gpu=uuid --format=csv,noheader" && printf "GPU-aaaa\\nGPU-bbbb\\n"')
     pool = GpuPool(None)
     assert pool.total == 2
@@ -47,28 +50,28 @@ def test_real_devices_are_those_that_nvidia_smi_lists(nvidia_smi):
 
 
 @pytest.mark.parametrize("script", ["echo 'NVIDIA-SMI has failed'; exit 9", "true"])
-def test_a_driver_that_does_not_work_is_no_device(nvidia_smi, script):
+def test_a_driver_that_does_not_work_is_no_device(nvidia_smi: Any, script: str) -> None:
     nvidia_smi(script)
     assert GpuPool(None).total == 0
 
 
-def test_no_nvidia_smi_is_no_device(monkeypatch, tmp_path):
+def test_no_nvidia_smi_is_no_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert GpuPool(None).total == 0
 
 
 @pytest.mark.parametrize("device", ["simulated-0", "simulated-7"])
-def test_giving_back_what_is_not_lent_is_an_error(device):
+def test_giving_back_what_is_not_lent_is_an_error(device: Any) -> None:
     pool = GpuPool(2)
     with pytest.raises(ValueError, match=f"GPU {device} is not lent out"):
         pool.give_back((device,))
 
 
-def test_no_device_is_lent_twice():
+def test_no_device_is_lent_twice() -> None:
     pool = GpuPool(3)
-    lent = set()
+    lent: set[str] = set()
 
-    def work(number):
+    def work(number: int) -> set[str]:
         ids = pool.take(number % 3 + 1) or ()
         twice = lent.intersection(ids)
         lent.update(ids)
@@ -85,7 +88,7 @@ def test_no_device_is_lent_twice():
 
 
 @pytest.fixture
-def machine(tmp_path):
+def machine(tmp_path: Path) -> Path:
     """/proc and /dev of a machine with two GPUs, the second of which has minor number 0."""
     dev = tmp_path / "dev"
     dev.mkdir()
@@ -100,20 +103,20 @@ def machine(tmp_path):
     return tmp_path
 
 
-def _names(nodes):
+def _names(nodes: list[str]) -> list[str]:
     return [node.rpartition("/")[2] for node in nodes]
 
 
-def test_only_the_files_of_the_lent_device(machine):
+def test_only_the_files_of_the_lent_device(machine: Path) -> None:
     nodes = gpus.device_nodes(["GPU-aaaa"], machine / "proc", machine / "dev")
     assert _names(nodes) == ["nvidiactl", "nvidia-uvm", "nvidia1"]
 
 
-def test_a_device_of_unknown_number_gets_all_files(machine):
+def test_a_device_of_unknown_number_gets_all_files(machine: Path) -> None:
     nodes = gpus.device_nodes(["GPU-cccc"], machine / "proc", machine / "dev")
     assert _names(nodes) == ["nvidiactl", "nvidia-uvm", "nvidia0", "nvidia1"]
 
 
-def test_simulated_devices_have_no_files(machine):
+def test_simulated_devices_have_no_files(machine: Path) -> None:
     assert gpus.device_nodes(["simulated-0"], machine / "proc", machine / "dev") == []
     assert gpus.device_nodes([], machine / "proc", machine / "dev") == []

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -26,7 +28,7 @@ def touch(mebibytes: int) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def grouped(datums, tmp_path):
+def grouped(datums: Any, tmp_path: Path) -> Iterator[Any]:
     """Datums of a worker that was started, as root of a machine whose control groups can be had."""
     datums.worker = ProcessWorker({}, mark=f"{MARK}-{tmp_path.name}")
     datums.worker.start(lambda: None)
@@ -60,12 +62,12 @@ def groups_of(directory: Path) -> list[Path]:
         ("-1", -1),
     ],
 )
-def test_quantities_are_those_of_kubernetes(text, number):
+def test_quantities_are_those_of_kubernetes(text: str, number: float) -> None:
     assert parse_bytes(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "1Q", "1 Gi", "Gi", "1gi", "1KB", "1e", "0x10", "1\n"])
-def test_what_is_no_quantity(text):
+def test_what_is_no_quantity(text: str) -> None:
     assert parse_bytes(text) is None
 
 
@@ -79,19 +81,19 @@ def test_what_is_no_quantity(text):
         ("-1Gi", 2.0, Limits(None, 2.0)),
     ],
 )
-def test_limits_of_a_spec(memory, cpu, limits):
+def test_limits_of_a_spec(memory: str, cpu: float, limits: Limits) -> None:
     assert limits_of(SimpleNamespace(memory=memory, cpu=cpu)) == limits
 
 
 # --- control groups ---
 
 
-def test_memory_up_to_the_limit_is_there(grouped):
+def test_memory_up_to_the_limit_is_there(grouped: Any) -> None:
     datum = grouped.run(*touch(32), limits=Limits(memory=128 * MEBI))
     assert (datum.error, datum.lines) == ("", ["32"])
 
 
-def test_more_memory_than_the_limit_is_killed_and_said(grouped):
+def test_more_memory_than_the_limit_is_killed_and_said(grouped: Any) -> None:
     datum = grouped.run(*touch(128), limits=Limits(memory=64 * MEBI))
     assert (datum.error, datum.lines) == (
         "signal: killed",
@@ -99,21 +101,21 @@ def test_more_memory_than_the_limit_is_killed_and_said(grouped):
     )
 
 
-def test_the_limit_is_one_of_all_processes_together(grouped):
+def test_the_limit_is_one_of_all_processes_together(grouped: Any) -> None:
     each = " ".join([f"'{word}'" for word in touch(40)])
     datum = grouped.script(f"{each} & {each} & {each} & wait", limits=Limits(memory=64 * MEBI))
     assert datum.lines.count("40") < 3
 
 
-def test_a_datum_that_needs_too_much_does_not_harm_another(grouped):
+def test_a_datum_that_needs_too_much_does_not_harm_another(grouped: Any) -> None:
     assert grouped.run(*touch(128), limits=Limits(memory=64 * MEBI)).error == "signal: killed"
     assert grouped.run(*touch(128)).error == ""
     assert grouped.run(*touch(32), limits=Limits(memory=64 * MEBI)).error == ""
 
 
-def test_cpu_is_a_share_of_a_core(grouped, tmp_path):
+def test_cpu_is_a_share_of_a_core(grouped: Any, tmp_path: Path) -> None:
     """Measured seconds would tell how busy this machine is."""
-    seen = []
+    seen: list[tuple[str, int]] = []
 
     def look(line: str) -> None:
         for group in groups_of(tmp_path):
@@ -127,8 +129,8 @@ def test_cpu_is_a_share_of_a_core(grouped, tmp_path):
     assert seen[0][1] >= 1
 
 
-def test_groups_are_gone_with_their_datums(grouped, tmp_path):
-    seen = []
+def test_groups_are_gone_with_their_datums(grouped: Any, tmp_path: Path) -> None:
+    seen: list[Path] = []
     grouped.script(
         "echo; sleep 0.1", log=lambda _: seen.extend(groups_of(tmp_path)), limits=Limits(64 * MEBI, 1)
     )
@@ -136,27 +138,31 @@ def test_groups_are_gone_with_their_datums(grouped, tmp_path):
     assert groups_of(tmp_path) == []
 
 
-def test_groups_of_a_killed_server_are_removed_by_the_next(grouped, tmp_path):
-    for parent in set(cgroups.find("x").parents.values()):
+def test_groups_of_a_killed_server_are_removed_by_the_next(grouped: Any, tmp_path: Path) -> None:
+    groups = cgroups.find("x")
+    assert groups is not None
+    for parent in set(groups.parents.values()):
         (parent / f"pachd-embedded-{MARK}-{tmp_path.name}-7").mkdir()
     assert groups_of(tmp_path)
     ProcessWorker({}, mark=f"{MARK}-{tmp_path.name}").start(lambda: None)
     assert groups_of(tmp_path) == []
 
 
-def test_code_cannot_leave_its_group(grouped):
+def test_code_cannot_leave_its_group(grouped: Any) -> None:
     """It would write itself into the group above."""
     script = "for f in /sys/fs/cgroup/*/cgroup.procs /sys/fs/cgroup/cgroup.procs; do echo 0 > $f; done; true"
     datum = grouped.script(script, *[" ".join(f"'{word}'" for word in touch(128))], limits=Limits(64 * MEBI))
     assert datum.error.startswith(("signal: killed", "exit status 137"))
 
 
-def test_without_a_limit_there_is_no_group(grouped, monkeypatch):
+def test_without_a_limit_there_is_no_group(grouped: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroups.Groups, "group", None)
     assert grouped.run("true").error == ""
 
 
-def test_a_limit_that_the_kernel_does_not_take_is_the_error(grouped, monkeypatch):
+def test_a_limit_that_the_kernel_does_not_take_is_the_error(
+    grouped: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(cgroups.Groups, "_settings", lambda *_: [("memory.none", "1")])
     assert grouped.run("true", limits=Limits(memory=MEBI)).error.startswith("cannot limit the user code: ")
 
@@ -196,16 +202,18 @@ class Tree:
         )
         return self.root / place
 
-    def find(self) -> cgroups.Groups | None:
-        return cgroups.find("mark", self.root)
+    def find(self) -> cgroups.Groups:
+        groups = cgroups.find("mark", self.root)
+        assert groups is not None
+        return groups
 
 
 @pytest.fixture
-def tree(tmp_path):
+def tree(tmp_path: Path) -> Tree:
     return Tree(tmp_path)
 
 
-def test_a_group_of_its_own_is_split_and_the_server_moves_aside(tree):
+def test_a_group_of_its_own_is_split_and_the_server_moves_aside(tree: Tree) -> None:
     own = tree.own(f"{os.getpid()}\n")
     groups = tree.find()
     assert groups == cgroups.Groups({"memory": own, "cpu": own}, 2, "mark")
@@ -213,7 +221,7 @@ def test_a_group_of_its_own_is_split_and_the_server_moves_aside(tree):
     assert (own / "cgroup.subtree_control").read_text() == "+memory +cpu"
 
 
-def test_a_group_with_others_in_it_is_left_alone(tree):
+def test_a_group_with_others_in_it_is_left_alone(tree: Tree) -> None:
     own = tree.own(f"{os.getpid()}\n4711\n")
     groups = tree.find()
     assert groups.parents["memory"] == tree.root / "sys/fs/cgroup"
@@ -225,18 +233,18 @@ def test_a_group_with_others_in_it_is_left_alone(tree):
     ]
 
 
-def test_a_server_that_moved_before_does_not_move_again(tree):
+def test_a_server_that_moved_before_does_not_move_again(tree: Tree) -> None:
     own = tree.own("", enabled="cpu memory")
     tree.files({"proc/self/cgroup": "0::/user.slice/app.scope/pachd-embedded-server\n"})
     assert tree.find().parents["cpu"] == own
 
 
-def test_controllers_that_are_not_delegated_are_not_counted_on(tree):
+def test_controllers_that_are_not_delegated_are_not_counted_on(tree: Tree) -> None:
     tree.own(f"{os.getpid()}\n", controllers="memory pids")
     assert set(tree.find().parents) == {"memory"}
 
 
-def test_a_container_that_shows_a_part_of_the_tree(tree):
+def test_a_container_that_shows_a_part_of_the_tree(tree: Tree) -> None:
     tree.files(
         {
             "proc/self/mountinfo": "30 1 0:2 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
@@ -246,7 +254,7 @@ def test_a_container_that_shows_a_part_of_the_tree(tree):
     assert tree.find().parents["memory"] == tree.root / "sys/fs/cgroup"
 
 
-def test_version_2_gives_its_limits_to_the_kernel(tree):
+def test_version_2_gives_its_limits_to_the_kernel(tree: Tree) -> None:
     groups = tree.find()
     with groups.group(1, Limits(64 * MEBI, 0.5)) as group:
         (directory,) = group.directories
@@ -255,19 +263,19 @@ def test_version_2_gives_its_limits_to_the_kernel(tree):
 
 
 @pytest.mark.parametrize(("events", "short"), [("oom 1\noom_kill 1\n", True), ("oom 0\noom_kill 0\n", False)])
-def test_version_2_tells_who_was_killed(tmp_path, events, short):
+def test_version_2_tells_who_was_killed(tmp_path: Path, events: str, short: bool) -> None:
     (tmp_path / "memory.events").write_text(events)
     assert cgroups.Group((tmp_path,), 2).was_short_of_memory() == short
 
 
-def test_a_machine_without_groups(tmp_path):
+def test_a_machine_without_groups(tmp_path: Path) -> None:
     assert cgroups.find("mark", tmp_path) is None
 
 
 # --- without them ---
 
 
-def test_without_groups_each_process_is_limited_and_that_is_said(datums):
+def test_without_groups_each_process_is_limited_and_that_is_said(datums: Any) -> None:
     limits = Limits(memory=64 * MEBI, cpu=0.5)
     assert datums.worker.notes("", limits) == [
         f"resource_limits.memory holds for each process, not for the datum: {NO_GROUPS}",
@@ -278,12 +286,12 @@ def test_without_groups_each_process_is_limited_and_that_is_said(datums):
     assert (datum.error, datum.lines[-1]) == ("exit status 1", "MemoryError")
 
 
-def test_without_groups_address_space_may_be_reserved(datums):
+def test_without_groups_address_space_may_be_reserved(datums: Any) -> None:
     """As CUDA and others do: a limit on it would end them."""
     code = "import mmap; print(len(mmap.mmap(-1, 1 << 36, prot=mmap.PROT_READ)) >> 30)"
     datum = datums.run(sys.executable, "-c", code, limits=Limits(memory=64 * MEBI))
     assert datum.lines == ["64"]
 
 
-def test_no_limit_no_note(datums):
+def test_no_limit_no_note(datums: Any) -> None:
     assert datums.worker.notes("", NO_LIMITS) == []

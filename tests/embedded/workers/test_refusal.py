@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from pachd_embedded.workers import refusal
@@ -34,7 +37,7 @@ OWN_ROOT = MOUNTS + "27 1 254:0 / / rw - ext4 /dev/vda rw\n"
         ),
     ],
 )
-def test_the_cause_and_the_way_out_are_in_one_line(tmp_path, files, cause):
+def test_the_cause_and_the_way_out_are_in_one_line(tmp_path: Path, files: Any, cause: str) -> None:
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
