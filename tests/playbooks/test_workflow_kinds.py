@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from .conftest import Lab
 
@@ -32,6 +33,43 @@ SPEC = {
     "pipeline": {"name": "copy"},
     "input": {"pfs": {"repo": "data", "branch": "release", "glob": "/"}},
     "transform": {"cmd": ["sh"], "stdin": ["cp /pfs/data/* /pfs/out/"]},
+}
+
+
+# What an export has to tell beside the above.
+CLUSTER_DEFAULTS = {"createPipelineRequest": {"resourceRequests": {"cpu": 0.5, "memory": "64Mi"}}}
+PROJECT_DEFAULTS = {"createPipelineRequest": {"datumTries": 1}}
+TRIGGERS = {
+    "nightly": {"branch": "master", "cron_spec": "@daily"},
+    "some": {"branch": "master", "size": "100M", "commits": 3},
+    "both": {"branch": "some", "all": True, "commits": 2, "rate_limit_spec": "@hourly"},
+}
+RICHER: dict[str, list[dict[str, Any]]] = {
+    "projects": [{"name": "vision", "description": "Images", "metadata": {"owner": "vision"}}],
+    "repos": [
+        {"name": "data", "description": "d", "metadata": {"tier": "1"}},
+        {"name": "raw", "project": "vision"},
+        {"name": "merged"},
+    ],
+    "defaults": [{"spec": CLUSTER_DEFAULTS}, {"project": "vision", "spec": PROJECT_DEFAULTS}],
+    "branches": [
+        {"repo": "data", "name": "release", "head": "master"},
+        *({"repo": "data", "name": name, "trigger": trigger} for name, trigger in TRIGGERS.items()),
+        {"repo": "merged", "name": "all", "provenance": ["data@release", "vision/raw"]},
+    ],
+    "pipelines": [
+        SPEC,
+        {
+            "pipeline": {"name": "zoom", "project": {"name": "vision"}},
+            "input": {"pfs": {"repo": "copy", "project": "default", "glob": "/"}},
+            "transform": {"cmd": ["true"]},
+        },
+    ],
+    "role_bindings": [
+        {"type": "cluster", "roles": {"robot:ci": ["clusterAdmin"]}},
+        {"type": "project", "name": "vision", "roles": {"robot:ci": ["projectOwner", "projectWriter"]}},
+        {"type": "repo", "name": "copy", "roles": {"robot:ci": ["repoReader"]}},
+    ],
 }
 
 
@@ -62,13 +100,17 @@ def declared(lab: Lab, source: Path) -> dict[str, Any]:
     }
 
 
-def play(directory: Path, variables: dict[str, Any], *arguments: str) -> tuple[int, int, str]:
+def play(
+    directory: Path, variables: dict[str, Any], *arguments: str, playbook: str | Path = "play.yml"
+) -> tuple[int, int, str]:
     """Exit status, how many tasks changed something, and all that Ansible printed at -vvv, on one line."""
     (directory / "play.yml").write_text(PLAY)
     (directory / "variables.json").write_text(json.dumps(variables))
+    # "localhost" is in the group, so that the playbooks of the collection take it.
+    (directory / "hosts.yml").write_text("workflow: {hosts: {localhost: {}}}")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "ansible", "playbook", "play.yml", "-i", "localhost,", "-c", "local"),
+            *(sys.executable, "-m", "ansible", "playbook", str(playbook), "-i", "hosts.yml", "-c", "local"),
             *("-e", "@variables.json", "--diff", "-vvv", *arguments),
         ],
         env={
@@ -134,6 +176,60 @@ def test_every_kind(secured: Lab, source: Path, tmp_path: Path) -> None:
     assert status == 2
     assert "files of default/data@master: not as declared; site.yml would commit it" in text
     assert "branch default/data@gone: not as declared; site.yml would create it" in text
+    assert secured.mutations() == seen
+
+
+def told(exported: Path) -> dict[str, Any]:
+    """The variables of an export, by kind."""
+    variables = yaml.safe_load(exported.read_text())
+    return {name.removeprefix("pachyderm_workflow_"): value for name, value in variables.items()}
+
+
+def test_an_exported_lab_applied_to_itself_changes_nothing(
+    secured: Lab, source: Path, tmp_path: Path
+) -> None:
+    """By a context of pachctl's config file alone, whose own project does not count."""
+    config = tmp_path / "pachctl.json"
+    context = {"pachd_address": secured.address, "session_token": TOKEN, "project": "vision"}
+    elsewhere = {"pachd_address": "grpc://127.0.0.1:1", "session_token": "another"}
+    contexts = {"active_context": "elsewhere", "contexts": {"lab": context, "elsewhere": elsewhere}}
+    config.write_text(json.dumps({"v2": contexts}))
+    reach = {
+        "ansible_python_interpreter": sys.executable,
+        "pachyderm_workflow_pach_config": str(config),
+        "pachyderm_workflow_context": "lab",
+        "part": "main",
+    }
+    richer = {f"pachyderm_workflow_{kind}": items for kind, items in RICHER.items()}
+    variables = {**declared(secured, source), **richer, **reach}
+    del variables["pachyderm_workflow_pachd_address"], variables["pachyderm_workflow_auth_token"]
+
+    status, changed, text = play(tmp_path, variables)
+    assert (status, changed) == (0, 9), text
+    seen = secured.mutations()
+    assert play(tmp_path, {**variables, "part": "verify"})[0] == 0
+    exported = tmp_path / "exported.yml"
+    status, _, text = play(
+        tmp_path, {**reach, "export_file": str(exported)}, playbook=ROOT / "playbooks/export.yml"
+    )
+    assert status == 0, text
+    written = told(exported)
+    branches = {f"{one['repo']}@{one['name']}": one for one in written["branches"]}
+    assert {name: branches[f"data@{name}"]["trigger"] for name in TRIGGERS} == TRIGGERS
+    assert sorted(branches["merged@all"]["provenance"]) == ["default/data@release", "vision/raw@master"]
+    assert [one["spec"] for one in written["defaults"]] == [CLUSTER_DEFAULTS, PROJECT_DEFAULTS]
+    assert [one["metadata"] for one in written["projects"]] == [{}, {"owner": "vision"}]
+    given = [one["roles"].get("robot:ci") for one in written["role_bindings"]]
+    assert [roles for roles in given if roles] == [
+        next(iter(one["roles"].values())) for one in RICHER["role_bindings"]
+    ]
+
+    for arguments in (("--check",), ()):
+        status, changed, text = play(tmp_path, reach, "-e", f"@{exported}", *arguments)
+        assert (status, changed) == (0, 0), text
+    report = {**reach, "lab_report_dest": str(tmp_path / "report.html")}
+    assert play(tmp_path, report, playbook=ROOT / "playbooks/report.yml")[0] == 0
+    assert "release" in (tmp_path / "report.html").read_text()
     assert secured.mutations() == seen
 
 
