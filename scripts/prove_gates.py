@@ -61,6 +61,12 @@ PROOFS = [
     Proof(
         "mypy", append(ERRORS, "BAD: int = 'text'\n"), "mypy -p pachd_embedded.errors", "Incompatible types"
     ),
+    Proof(
+        "mypy: tests",
+        append("tests/contract/lab.py", "BAD: int = 'text'\n"),
+        "mypy tests/contract/lab.py",
+        "Incompatible types",
+    ),
     Proof("ruff check", append(ERRORS, "import tarfile\n"), "ruff check", "F401"),
     Proof("ruff format", append(ERRORS, "BAD = {  }\n"), "ruff format --check", "BAD = {}"),
     Proof("yamllint", append("site.yml", "# spaces:  \n"), "yamllint --strict .", "trailing-spaces"),
@@ -83,6 +89,12 @@ PROOFS = [
         remove("roles/helm/meta/argument_specs.yml"),
         META + "test_repository.py -k roles_specify",
         "helm/meta/argument_specs.yml",
+    ),
+    Proof(
+        "argument specs: defaults",
+        replace("roles/helm/defaults/main.yml", "helm_state: present", "helm_state: absent"),
+        META + "test_repository.py -k roles_specify",
+        "helm_state",
     ),
     Proof(
         "dead variables",
