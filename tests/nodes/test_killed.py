@@ -18,7 +18,7 @@ from tests.nodes import labs
 # In the order of a run; the odd ones are bookworm, the even ones trixie.
 KILLED_AT = {
     "k1": "Pin the version",
-    "k2": "Install the driver",
+    "k2": "Install the driver; a build by DKMS takes minutes",
     "k3": "Hold the driver's packages, or let them go",
     "k4": "Build what is missing",
     "k5": "Reboot",
