@@ -21,6 +21,7 @@ import stat
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 MAGIC = b"gpulab.pachyderm hashes 1\n"
 SETTLE_SECONDS = 2.0
@@ -29,6 +30,8 @@ _DIGEST_BYTES = 32
 
 # Device, inode, size, mtime_ns, ctime_ns.
 Stamp = tuple[int, int, int, int, int]
+# Hash and stamp of a file, or why it cannot be read.
+Answer: TypeAlias = "tuple[bytes, Stamp] | str"
 
 
 def stamp_of(status: os.stat_result) -> Stamp:

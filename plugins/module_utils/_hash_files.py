@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from . import _hash_worker
 from ._errors import PachydermError
-from ._hash_cache import HashCache
-from ._hash_worker import Answer, hash_one
+from ._hash_cache import Answer, HashCache
+from ._hash_worker import hash_one
 from ._local_tree import LocalFile
 from ._progress import Progress
 

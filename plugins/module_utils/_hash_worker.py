@@ -11,10 +11,7 @@ import os
 import sys
 
 from ._file_hash import hash_stream
-from ._hash_cache import Stamp, stamp_of
-
-# Hash and stamp of a file, or why it cannot be read.
-Answer = tuple[bytes, Stamp] | str
+from ._hash_cache import Answer, stamp_of
 
 
 def hash_one(path: str) -> Answer:
