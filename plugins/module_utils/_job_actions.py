@@ -172,7 +172,8 @@ def _restarts(pachd: Pachd, task: Task) -> Plan:
             failed.append((job.project, job.pipeline))
         elif found["state"] not in TERMINAL:
             state = {"state": found["state"]}
-            actions.append(Action("restart", "job", _name(found), state, state, found))
+            after = {**state, "restarted_datums": list(task.datums) or "all that are at work"}
+            actions.append(Action("restart", "job", _name(found), state, after, found))
     runs = plan_runs(pachd, failed, reprocess=False) if failed else Plan()
     return Plan((*actions, *runs.actions), runs.warnings)
 

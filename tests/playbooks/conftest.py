@@ -24,6 +24,7 @@ class Lab:
     """An embedded pachd with two simulated GPUs, and the modules as Ansible runs them."""
 
     def __init__(self, directory: Path, capsys: pytest.CaptureFixture[str], **settings: Any) -> None:
+        self.directory = directory
         self.journal = directory / "journal"
         self.capsys = capsys
         self.server = Server(
