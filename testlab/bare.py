@@ -26,15 +26,19 @@ def run(engine: Engine, release: str, command: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="unfinished-run-", dir=engine.directory) as copy:
         copy_checkout(ROOT, Path(copy))
         volumes = {copy: CHECKOUT, str(downloads): "/root/.cache/pip"}
-        volumes |= {str(path): f"{path}:ro" for path in host.pip_settings()}
-        words = [word for here, there in volumes.items() for word in ("--volume", f"{here}:{there}")]
-        # As any process of this machine it reaches the package index, and may make namespaces.
-        rights = ("--privileged", "--network=host", "--env", "PIP_*")
-        settings = ("--env", "LC_ALL=C.UTF-8", "--env", "DEBIAN_FRONTEND=noninteractive")
-        whole = engine.command(
-            "run", "--rm", *rights, *settings, *words, "--workdir", CHECKOUT, base, *command
-        )
+        whole = engine.command("run", "--rm", *settings(volumes), base, *command)
         return subprocess.run(whole, check=False).returncode
+
+
+def settings(volumes: dict[str, str]) -> list[str]:
+    """Options of podman: as any process here it reaches the package index, and may make namespaces."""
+    volumes = volumes | {str(path): f"{path}:ro" for path in host.pip_settings()}
+    names = (*host.PIP, "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive")
+    return [
+        *("--privileged", "--network=host", f"--workdir={CHECKOUT}"),
+        *(f"--volume={here}:{there}" for here, there in volumes.items()),
+        *(f"--env={name}" for name in names),
+    ]
 
 
 def copy_checkout(root: Path, directory: Path) -> None:

@@ -32,6 +32,16 @@ DEBIAN = {"debian": "http://deb.debian.org/debian", "security": "http://deb.debi
 # Settings of apt that decide how the archive is reached. Credentials are not among them.
 REACH = ("Acquire::http::", "Acquire::https::", "Acquire::Check-", "Acquire::Retries", "Acquire::ForceIPv")
 
+# Settings of pip that decide how a package index is reached.
+PIP = (
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "PIP_PROXY",
+    "PIP_CERT",
+    "PIP_DEFAULT_TIMEOUT",
+)
+
 
 def refusal(directory: Path) -> str | None:
     """Why this machine cannot run nodes that lie in `directory`, as one line; None if it can."""
