@@ -36,6 +36,8 @@ _TLS_FAULTS = {
     " if that is meant, give the certificate's as server_name",
     "WRONG_VERSION_NUMBER": "it does not speak TLS; use grpc:// in pachd_address",
 }
+# How gRPC's text begins where a name has no address.
+_UNRESOLVED = re.compile("errors resolving |DNS resolution failed")
 # pachd says it of a token whose time is over, as an internal error.
 _EXPIRED = "token expiration is in the past"
 _READS = ("Inspect", "List", "Get", "Glob", "Walk")
@@ -183,6 +185,9 @@ class _Calls:
 
     def _translate(self, method: str, error: Any) -> PachdError:
         code, text = error.code().name, error.details() or ""
+        if code == "CANCELLED":
+            # By a pachd that stops: nothing here cancels a call.
+            code = "UNAVAILABLE"
         message = None
         if code == "UNAVAILABLE":
             message = f"pachd at {self._address} went away: {_reason(text)}"
@@ -240,6 +245,8 @@ def _why(text: str, tls: bool) -> str:
             return meaning
     if "Socket closed" in text and not tls:
         return "it closed the connection; use grpcs:// in pachd_address if it speaks TLS"
+    if _UNRESOLVED.match(text):
+        return "the name of its host is not known here; is pachd_address right?"
     return f"{_reason(text)}; is it running, and is pachd_address right?"
 
 

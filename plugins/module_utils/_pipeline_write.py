@@ -32,6 +32,7 @@ def carry_out(pachd: Pachd, planned: Planned, again: Callable[[], Planned], targ
     of it anew. Raises PachydermError with what was done until then.
     """
     plan, specs = planned
+    warnings = dict.fromkeys(plan.warnings)
     done: list[Action] = []
     left = batches(plan)
     attempt = 1
@@ -43,6 +44,7 @@ def carry_out(pachd: Pachd, planned: Planned, again: Callable[[], Planned], targ
             if error.code not in (_MADE_MEANWHILE, _NO_ANSWER) or attempt == _ATTEMPTS:
                 raise _failed(error, left[0], done) from error
             plan, specs = again()
+            warnings |= dict.fromkeys(plan.warnings)
             if error.code == _NO_ANSWER:
                 # What is no longer planned was done, and only its answer was lost.
                 to_do = {(action.verb, action.name) for action in plan.actions}
@@ -52,7 +54,7 @@ def carry_out(pachd: Pachd, planned: Planned, again: Callable[[], Planned], targ
         except PachydermError as error:
             error.details |= _done(done)
             raise
-    return Plan(tuple(done), plan.warnings)
+    return Plan(tuple(done), tuple(warnings))
 
 
 def batches(plan: Plan) -> list[list[Action]]:

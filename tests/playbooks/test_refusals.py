@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modules say when pachd does not let them in: a line that tells which of the reasons it is."""
+"""What modules say when they do not get to pachd, or in: a line that tells which of the reasons it is."""
 
 from __future__ import annotations
 
 import base64
 import json
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,12 @@ from .conftest import run_module
 
 TOKEN = "the-root-token"
 PROJECT = auth.Resource(type=auth.ResourceType.PROJECT, name="default")
+# One that writes and one that reads, with options that need a right.
+RUNS: dict[str, dict[str, Any]] = {
+    "repo": {"name": "data", "description": "mine"},
+    "info": {"gather": ["files"], "repo": "data"},
+}
+EACH = pytest.mark.parametrize("module", RUNS)
 
 
 class Guarded:
@@ -48,9 +55,8 @@ class Guarded:
         self.client = Client("127.0.0.1", self.server.port, auth_token=TOKEN, root_certs=self.authority.pem)
 
     def run(self, module: str = "repo", **options: Any) -> dict[str, Any]:
-        given = {"pachd_address": self.address, "ca_cert": str(self.authority.file), "timeout": 5, **options}
-        if module == "repo":
-            given.setdefault("name", "data")
+        connection = {"pachd_address": self.address, "ca_cert": str(self.authority.file), "timeout": 5}
+        given = {**connection, **RUNS.get(module, {}), **options}
         return run_module(self.capsys, module, **{k: v for k, v in given.items() if v is not None})
 
     def robot(self, ttl: int = 0) -> str:
@@ -92,33 +98,38 @@ def test_a_context_alone_gets_in_and_its_token_is_shown_nowhere(guarded: Guarded
     assert [repo["project"] for repo in named["repos"]] == ["default"]
 
 
-def test_no_token(guarded: Guarded) -> None:
-    assert guarded.run()["msg"] == (
+@EACH
+def test_no_token(guarded: Guarded, module: str) -> None:
+    assert guarded.run(module)["msg"] == (
         f"pachd at {guarded.address}: it wants a token, since authentication is active; give auth_token"
     )
 
 
-def test_a_wrong_token(guarded: Guarded) -> None:
-    assert guarded.run(auth_token="wrong")["msg"].startswith(
+@EACH
+def test_a_wrong_token(guarded: Guarded, module: str) -> None:
+    assert guarded.run(module, auth_token="wrong")["msg"].startswith(
         f"pachd at {guarded.address}: it does not accept auth_token: provided auth token is corrupted"
     )
     config = guarded.context(session_token="wrong-too")
-    result = guarded.run(pach_config=config)
+    result = guarded.run(module, pach_config=config)
     assert f"it does not accept the session_token of context lab of {config}: " in result["msg"]
     assert "wrong-too" not in str(result)
 
 
-def test_an_expired_token(guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
+@EACH
+def test_an_expired_token(guarded: Guarded, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     token = guarded.robot(ttl=60)
     now = time.time()
     monkeypatch.setattr("pachd_embedded.auth.tokens.time.time", lambda: now + 61)
-    result = guarded.run(auth_token=token)
+    result = guarded.run(module, auth_token=token)
     assert result["msg"] == f"pachd at {guarded.address}: auth_token has expired; get a new one"
 
 
-def test_no_permission(guarded: Guarded) -> None:
-    guarded.run(auth_token=TOKEN)
-    result = guarded.run(auth_token=guarded.robot(), description="mine")
+@EACH
+def test_no_permission(guarded: Guarded, module: str) -> None:
+    guarded.run(auth_token=TOKEN, description="theirs")
+    guarded.run("file", auth_token=TOKEN, repo="data", path="/a", content="theirs")
+    result = guarded.run(module, auth_token=guarded.robot())
     assert (
         "robot:visitor is not authorized to perform this operation - needs permissions [REPO_"
         in result["msg"]
@@ -126,10 +137,23 @@ def test_no_permission(guarded: Guarded) -> None:
     assert result["msg"].endswith("on REPO default/data; have it granted, or use another's auth_token")
 
 
-def test_a_wrong_authority(guarded: Guarded) -> None:
+def test_one_of_many_that_is_not_permitted_is_named_and_none_is_written(guarded: Guarded) -> None:
+    guarded.run("project", name="vision", auth_token=TOKEN)
+    repos = [{"name": "mine"}, {"name": "theirs", "project": "vision"}, {"name": "more"}]
+    result = guarded.run(name=None, repos=repos, auth_token=guarded.robot())
+    assert result["msg"].startswith(
+        f"repo vision/theirs: cannot create it: pachd at {guarded.address}: failed to create repo: robot:"
+    )
+    assert result["msg"].endswith("or use another's auth_token; none of the 3 repos was written")
+    left = guarded.run("info", name=None, gather=["repos"], auth_token=TOKEN)["repos"]
+    assert left == []
+
+
+@EACH
+def test_a_wrong_authority(guarded: Guarded, module: str) -> None:
     theirs = Authority(guarded.directory / "theirs", "somebody else")
     start = time.monotonic()
-    result = guarded.run(auth_token=TOKEN, ca_cert=str(theirs.file), timeout=60)
+    result = guarded.run(module, auth_token=TOKEN, ca_cert=str(theirs.file), timeout=60)
     assert "its certificate is of no authority in ca_cert" in result["msg"]
     # It does not get better by waiting.
     assert time.monotonic() - start < 30
@@ -141,14 +165,38 @@ def test_another_host(guarded: Guarded) -> None:
     assert "changed" in guarded.run(auth_token=TOKEN, server_name="pachd.example.org")
 
 
-def test_no_tls_where_it_is_spoken(guarded: Guarded) -> None:
+@EACH
+def test_no_tls_where_it_is_spoken(guarded: Guarded, module: str) -> None:
     plain = guarded.address.replace("grpcs", "grpc")
-    result = guarded.run(pachd_address=plain, ca_cert=None, timeout=1)
+    result = guarded.run(module, pachd_address=plain, ca_cert=None, timeout=1)
     assert "it closed the connection; use grpcs:// in pachd_address if it speaks TLS" in result["msg"]
 
 
-def test_tls_where_it_is_not_spoken(guarded: Guarded, tmp_path: Path) -> None:
+@EACH
+def test_tls_where_it_is_not_spoken(guarded: Guarded, module: str, tmp_path: Path) -> None:
     server = Server(Settings(tmp_path / "plain", "127.0.0.1:0", private_pfs=True))
-    result = guarded.run(pachd_address=f"grpcs://127.0.0.1:{server.port}")
+    result = guarded.run(module, pachd_address=f"grpcs://127.0.0.1:{server.port}")
     server.stop(grace=0)
     assert "it does not speak TLS; use grpc:// in pachd_address" in result["msg"]
+
+
+@EACH
+def test_nobody_listens(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"grpc://127.0.0.1:{bound.getsockname()[1]}"
+        result = run_module(capsys, module, pachd_address=address, timeout=0.5, **RUNS[module])
+    assert result["msg"].startswith(f"cannot reach pachd at {address} within 0.5 s: ")
+    assert result["msg"].endswith("Connection refused; is it running, and is pachd_address right?")
+
+
+@EACH
+@pytest.mark.parametrize("scheme", ["grpc", "grpcs"])
+def test_a_name_that_nobody_knows(module: str, scheme: str, capsys: pytest.CaptureFixture[str]) -> None:
+    # Too long for any name server to be asked.
+    address = f"{scheme}://{'x' * 64}.invalid:30650"
+    result = run_module(capsys, module, pachd_address=address, timeout=0.5, **RUNS[module])
+    assert result["msg"] == (
+        f"cannot reach pachd at {address} within 0.5 s:"
+        " the name of its host is not known here; is pachd_address right?"
+    )

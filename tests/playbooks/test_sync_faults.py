@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pachyderm_sync when pachd fails or others write: all of a tree is committed, or nothing of it."""
+"""pachyderm_sync when pachd fails or others write: all of a tree is committed, or nothing of it.
+
+Each of its calls, failed in turn, is in fault_rows.py.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils import (
@@ -26,17 +28,11 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._options import (
     ConnectionOptions,
 )
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._sync_plan import Sync
-from pachd_embedded.server import Server
 
 from .conftest import Lab
 
 MASTER = pfs.Branch.from_uri("data@master")
 CONTENT = {"/a": b"a" * 600, "/sub/b": b"b" * 600}
-# Each call that a sync makes, the version asked by the connection included.
-CALLS = [
-    *("GetVersion", "InspectRepo", "InspectBranch", "InspectCommit", "GlobFile"),
-    *("CreateFileSet", "StartCommit", "AddFileSet", "FinishCommit"),
-]
 
 
 @pytest.fixture
@@ -67,43 +63,6 @@ def sync(lab: Lab, tree: Path, **options: Any) -> dict[str, Any]:
 def open_commits(lab: Lab) -> list[str]:
     infos = lab.client.pfs.list_commit(repo=MASTER.repo)
     return [info.commit.id for info in infos if not info.finishing.timestamp()]
-
-
-@pytest.mark.parametrize("lose", [False, True])
-@pytest.mark.parametrize("method", CALLS)
-def test_a_call_that_fails_once_is_made_again(repo: Lab, tree: Path, method: str, lose: bool) -> None:
-    """Whether it was carried out, and only its answer lost, or not."""
-    code = {} if lose else {"code": "UNAVAILABLE"}
-    repo.server.faults.add({"method": method, "times": 1, "lose_answer": lose, **code})
-    result = sync(repo, tree)
-    assert not result.get("failed"), result
-    assert result["changed"]
-    assert not repo.server.faults.list()
-    assert repo.files() == CONTENT
-    assert open_commits(repo) == []
-    assert not sync(repo, tree)["changed"]
-
-
-@pytest.mark.parametrize("method", CALLS)
-def test_a_call_that_always_fails_commits_nothing(repo: Lab, tree: Path, method: str) -> None:
-    repo.server.faults.add({"method": method, "code": "UNAVAILABLE", "text": "not today"})
-    message = sync(repo, tree, timeout=1.0)["msg"]
-    assert "not today" in message
-    repo.server.faults.clear()
-    assert repo.files() == {"/old": b"o"}
-    assert open_commits(repo) == []
-    assert sync(repo, tree)["changed"]
-    assert repo.files() == CONTENT
-
-
-def test_an_upload_that_breaks_off_commits_nothing(repo: Lab, tree: Path) -> None:
-    repo.server.faults.add({"method": "CreateFileSet", "after_bytes": 700})
-    assert sync(repo, tree)["msg"].endswith("; nothing was committed")
-    assert repo.calls().count("StartCommit") == 1  # that of the fixture
-    assert repo.files() == {"/old": b"o"}
-    repo.server.faults.clear()
-    assert sync(repo, tree)["changed"]
-    assert repo.files() == CONTENT
 
 
 def test_one_of_several_streams_that_fails_ends_all(
@@ -193,29 +152,6 @@ def test_a_commit_that_is_dropped_although_nothing_else_differs(repo: Lab, tree:
     assert result["syncs"][0]["changed"]
     assert open_commits(repo) == []
     assert not sync(repo, tree)["changed"]
-
-
-@pytest.mark.parametrize("method", ["StartCommit", "AddFileSet", "FinishCommit"])
-def test_pachd_that_is_killed_between_two_calls(
-    repo: Lab, tree: Path, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
-    real = _connection._Calls._unary
-    settings = repo.server.settings
-
-    def unary(self: Any, name: str, call: Any, request: Any) -> Any:
-        if name.endswith(f"/{method}"):
-            repo.server.stop(grace=0)
-        return real(self, name, call, request)
-
-    with monkeypatch.context() as killing:
-        killing.setattr(_connection._Calls, "_unary", unary)
-        assert "went away" in sync(repo, tree)["msg"]
-    repo.server = Server(settings)
-    repo.address = repo.server.address
-    repo.client = Client.from_pachd_address(repo.address)
-    assert sync(repo, tree, timeout=1.0)["changed"]
-    assert repo.files() == CONTENT
-    assert open_commits(repo) == []
 
 
 def test_syncs_that_meet_mix_nothing(repo: Lab, tmp_path: Path) -> None:

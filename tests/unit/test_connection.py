@@ -115,6 +115,15 @@ def test_unavailable_is_tried_again_for_reads_only(server: Server, method: str, 
     assert server.calls.count(method) == times
 
 
+def test_what_a_stopping_pachd_cancels_is_tried_again(server: Server) -> None:
+    server.answers["InspectRepo"] = [fails(grpc.StatusCode.CANCELLED, "CANCELLED")]
+    server.answers["CreateRepo"] = [fails(grpc.StatusCode.CANCELLED, "CANCELLED")]
+    with Pachd(options(server.port)) as pachd:
+        pachd.pfs.inspect_repo(repo=pfs.Repo(name="r"))
+        with pytest.raises(PachdError, match="went away: CANCELLED"):
+            pachd.pfs.create_repo(repo=pfs.Repo(name="r"))
+
+
 @pytest.mark.parametrize(
     ("code", "text", "message"),
     [
