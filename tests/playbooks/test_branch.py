@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pachyderm_branch: set, again, change, omit, absent, each with its check-mode twin."""
+"""pachyderm_branch: heads, provenance, lists in any order, and what is refused."""
 
 from __future__ import annotations
 
@@ -10,15 +10,6 @@ import pytest
 from pachyderm_sdk.api import pfs
 
 from .conftest import Lab
-
-TRIGGER = {
-    "branch": "master",
-    "all": False,
-    "cron_spec": "",
-    "rate_limit_spec": "",
-    "size": "",
-    "commits": 0,
-}
 
 
 def both(lab: Lab, **options: Any) -> dict[str, Any]:
@@ -50,11 +41,6 @@ def data(lab: Lab) -> Lab:
     lab.put("/a", b"1")
     lab.put("/b", b"2")
     return lab
-
-
-def test_life_of_one(data: Lab) -> None:
-    steps = [({}, True), ({}, False), ({"state": "absent"}, True), ({"state": "absent"}, False)]
-    life(data, steps, repo="data", name="a")
 
 
 def test_head_is_a_branch_a_commit_or_an_ancestor(data: Lab) -> None:
@@ -90,25 +76,6 @@ def test_provenance(data: Lab) -> None:
     life(data, steps, repo="derived", name="master")
     both(data, repo="derived", name="master", provenance=["data"])
     assert [one.repo.name for one in info(data, "master", "derived").direct_provenance] == ["data"]
-
-
-def test_trigger(data: Lab) -> None:
-    steps: list[tuple[dict[str, Any], bool]] = [
-        ({"trigger": {"branch": "master", "commits": 2}}, True),
-        ({"trigger": {"branch": "master", "commits": 2}}, False),
-        ({}, False),
-        ({"trigger": {"branch": "master", "size": "1M", "all": True, "rate_limit_spec": "@hourly"}}, True),
-        ({"trigger": {"branch": "master", "size": "1M", "all": True, "rate_limit_spec": "@hourly"}}, False),
-        ({"trigger": {"branch": "master", "size": "2M", "all": True, "rate_limit_spec": "@hourly"}}, True),
-        ({"trigger": {"branch": "master", "size": "2M", "rate_limit_spec": "@hourly"}}, True),
-        ({"trigger": {"branch": "master", "cron_spec": "0 3 * * *"}}, True),
-        ({"trigger": {"branch": "master", "cron_spec": "0 3 * * *"}}, False),
-    ]
-    life(data, steps, repo="data", name="nightly")
-    trigger = info(data, "nightly").trigger
-    assert (trigger.branch, trigger.cron_spec, trigger.size) == ("master", "0 3 * * *", "")
-    result = data.run("branch", repo="data", name="nightly")
-    assert result["branches"][0]["trigger"] == {**TRIGGER, "cron_spec": "0 3 * * *"}
 
 
 def test_a_list_in_any_order(data: Lab) -> None:

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 from pachyderm_sdk.api import pfs
 
-from ansible_collections.gpulab.pachyderm.plugins.module_utils import _hash_cache
-
 from .conftest import Lab
 
 
@@ -296,29 +294,6 @@ def test_delete_goes_through_no_link_and_deletes_no_device(filled: Lab, out: Pat
     os.mkfifo(out / "pipe")
     assert f"delete: {out}/pipe is neither a file nor a link" in fetch(filled, out, delete=True)["msg"]
     assert tree(out) == {}
-
-
-def test_checksum(filled: Lab, out: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_hash_cache, "SETTLE_SECONDS", -60)
-    fetch(filled, out)
-    fetch(filled, out)
-    damaged(out / "a.txt", b"x\n", cache)
-    assert not fetch(filled, out)["changed"]
-    result = fetch(filled, out, checksum="always")
-    assert result["fetches"][0]["paths"]["updated"] == ["/a.txt"]
-
-
-def damaged(file: Path, content: bytes, cache: Path) -> None:
-    """Another content that no stamp tells of, as of a disk: the cache is told that this is as it was."""
-    before = _hash_cache.stamp_of(file.stat())
-    file.write_bytes(content)
-    after = _hash_cache.stamp_of(file.stat())
-    (kept,) = cache.glob("*/*")
-    body = kept.read_bytes()[len(_hash_cache.MAGIC) + 32 :]
-    pack = _hash_cache._RECORD.pack
-    assert pack(*before, b"")[:40] in body
-    body = body.replace(pack(*before, b"")[:40], pack(*after, b"")[:40])
-    kept.write_bytes(_hash_cache.MAGIC + _hash_cache._digest(body) + body)
 
 
 def test_many_files_come_as_one_archive(filled: Lab, out: Path) -> None:

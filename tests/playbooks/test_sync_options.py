@@ -12,7 +12,6 @@ import pytest
 from ansible_collections.gpulab.pachyderm.plugins.module_utils import _hash_cache, _hash_files
 
 from .conftest import Lab
-from .test_fetch import damaged
 from .test_sync import counts, sync
 
 
@@ -30,17 +29,6 @@ def tree(tmp_path: Path) -> Path:
     (root / "b.txt").write_bytes(b"b")
     (root / "tmp" / "c.csv").write_bytes(b"c")
     return root
-
-
-def test_include_and_exclude(repo: Lab, tree: Path) -> None:
-    """Set, again, changed, omitted."""
-    options: dict[str, Any] = {"include": ["*.csv"], "exclude": ["tmp/"]}
-    assert counts(sync(repo, tree, **options)) == (1, 0, 0, 0)
-    assert not sync(repo, tree, **options)["changed"]
-    assert sorted(repo.files()) == ["/a.csv"]
-    assert counts(sync(repo, tree, include=["*.csv"])) == (1, 0, 0, 1)
-    assert sorted(repo.files()) == ["/a.csv", "/tmp/c.csv"]
-    assert counts(sync(repo, tree)) == (1, 0, 0, 2)
 
 
 def test_delete_leaves_alone_what_does_not_count(repo: Lab, tree: Path) -> None:
@@ -94,20 +82,6 @@ def test_options_of_items_come_before_those_beside_the_list(repo: Lab, tree: Pat
         **options,
     )
     assert [one["paths"]["added"] for one in result["syncs"]] == [["/one/a.csv"], ["/two/b.txt"]]
-
-
-def test_checksum(repo: Lab, tree: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What no stamp tells of is seen by `always` only."""
-    monkeypatch.setattr(_hash_cache, "SETTLE_SECONDS", -60)
-    sync(repo, tree)
-    sync(repo, tree)
-    damaged(tree / "a.csv", b"x", cache)
-    assert not sync(repo, tree)["changed"]
-    assert counts(repo.run("sync", check=True, src=str(tree), repo="data", checksum="always")) == (0, 1, 0, 2)
-    damaged(tree / "b.txt", b"y", cache)
-    result = sync(repo, tree, checksum="always")
-    assert result["syncs"][0]["paths"]["updated"] == ["/a.csv", "/b.txt"]
-    assert repo.files()["/a.csv"] == b"x"
 
 
 def test_unchanged_files_are_not_read_again(repo: Lab, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

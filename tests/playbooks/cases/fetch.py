@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from ..test_fetch import damaged
 from .case import MISSING, NAMED, Case, Left, Step, Table, listed
+from .disk import silently
 
 NO_STATE = Left("it has no state: `delete` takes away what the commit does not hold")
 
@@ -43,11 +43,6 @@ def with_stray(lab: Any) -> None:
 
 def emptied(lab: Any) -> None:
     shutil.rmtree(lab.directory / "out")
-
-
-def silently(name: str) -> Any:
-    """As a damaged disk would: another content that no stamp tells of."""
-    return lambda lab: damaged(lab.directory / name, b"X", lab.directory / "cache")
 
 
 def out(lab: Any) -> list[Path]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from pachyderm_sdk.api import pfs
 
-from ..test_fetch import damaged
 from .case import MISSING, NAMED, Case, Left, Step, Table, listed
+from .disk import silently
 
 NO_STATE = Left("it has no state: `delete` takes away what is not in the tree")
 
@@ -39,16 +39,6 @@ def paths(lab: Any) -> list[str]:
 def written(name: str, content: str = "new") -> Any:
     """A file of the tree is another one, before a step."""
     return lambda lab: (lab.directory / name).write_text(content) and None
-
-
-def silently(name: str) -> Any:
-    """As a damaged disk would: another content that no stamp tells of."""
-
-    def damage(lab: Any) -> None:
-        file = lab.directory / name
-        damaged(file, b"X" * file.stat().st_size, lab.directory / "cache")
-
-    return damage
 
 
 def told(lab: Any) -> str:
