@@ -58,6 +58,7 @@ class ProcessWorker:
         self._mark = mark
         self._groups: cgroups.Groups | None = None
         self._numbers = itertools.count(1)
+        self._nursery = launch.Nursery()
 
     def check(self) -> str:
         """Empty when datums can run here, else one line that says what is refused and what to do."""
@@ -65,7 +66,9 @@ class ProcessWorker:
             Path(scratch, "pfs").mkdir()
             task = DatumTask(Path(scratch), ("true",), (), {}, "", "", "", (), None, ())
             description, stdin = self._describe(task)
-            outcome = launch.run(description, stdin, lambda _data: None, threading.Event(), None)
+            nursery = launch.Nursery()
+            outcome = launch.run(nursery, description, stdin, lambda _data: None, threading.Event(), None)
+            nursery.close()  # `start` finds no other process in this one's control group
         return refusal.explain(outcome.refused) if outcome.refused else ""
 
     def start(self, changed: Callable[[], None]) -> None:
@@ -74,7 +77,7 @@ class ProcessWorker:
             self._groups.clear()
 
     def stop(self) -> None:
-        """Nothing outlives a datum."""
+        self._nursery.close()
 
     def image(self, name: str) -> ImageState:
         return ImageState(True)
@@ -95,7 +98,7 @@ class ProcessWorker:
         try:
             description, stdin = self._describe(task)
             with self._limited(task.limits, description) as group:
-                outcome = launch.run(description, stdin, lines.feed, cancelled, task.timeout)
+                outcome = launch.run(self._nursery, description, stdin, lines.feed, cancelled, task.timeout)
                 short = group is not None and group.was_short_of_memory()
         except (BadTaskError, launch.LaunchError) as error:
             return DatumResult(str(error), 0.0)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that runs one datum's user code: started by the process worker, once for each datum.
+"""The process that runs one datum's user code: forked from the nursery, once for each datum.
 
 Three processes, so that each can die and take the rest along:
 
-- the keeper, child of the server: makes the namespaces and waits. It ends the datum when the code has
+- the keeper, child of the nursery: makes the namespaces and waits. It ends the datum when the code has
   ended, or when the server closes the `life` pipe, by a decision or by its own death;
 - the init, first process of the pid namespace: builds the root directory, starts the code, collects
   orphans. When it ends, the kernel ends all that is left in the namespace, background processes too;
@@ -11,9 +11,8 @@ Three processes, so that each can die and take the rest along:
 
 With `private_paths` there are no namespaces, and the keeper ends what is left itself.
 
-What happens is written to the `status` pipe, one line each: `setup TEXT` (the sandbox could not be made),
-`started`, `exec TEXT` (the code could not be started), `exit CODE`, `signal NUMBER`.
-It imports little: the time that it takes to start is a cost of every datum.
+What happens is written to the `status` pipe, one line each: `keeper PID`, `setup TEXT` (the sandbox could not
+be made), `started`, `exec TEXT` (the code could not be started), `exit CODE`, `signal NUMBER`.
 """
 
 from __future__ import annotations
@@ -21,7 +20,9 @@ from __future__ import annotations
 import errno
 import marshal
 import os
+import resource
 import select
+from typing import Any, NoReturn
 
 from pachd_embedded.workers import rootfs, syscalls
 from pachd_embedded.workers.syscalls import (
@@ -32,22 +33,20 @@ from pachd_embedded.workers.syscalls import (
     CLONE_NEWUTS,
 )
 
-# typing takes longer to import than Python to start. Checkers of types take this name to be true.
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any, NoReturn
-
 # Why a kernel may refuse a user namespace to root as well: a chroot or a container's filter (EPERM),
 # a limit of zero (ENOSPC), a kernel built without them (EINVAL).
 _REFUSALS = (errno.EPERM, errno.ENOSPC, errno.EINVAL)
 
 
-def main(description_fd: int, life_fd: int, status_fd: int) -> None:
-    """Runs the datum that the file `description_fd` describes: a marshalled dict, see process.py."""
+def main(description_fd: int, life_fd: int, status_fd: int, entrances: list[int]) -> None:
+    """Runs the datum that the file `description_fd` describes: a marshalled dict, see process.py.
+
+    `entrances` are files of the control groups that the code is to enter.
+    """
     with os.fdopen(description_fd, "rb") as file:
-        description: dict[str, Any] = marshal.load(file)  # the server's own words; json imports slowly
-    for fd in (life_fd, status_fd):
-        os.set_inheritable(fd, False)
+        description: dict[str, Any] = marshal.load(file)  # the server's own words
+    description["entrances"] = entrances
+    say(status_fd, f"keeper {os.getpid()}")
     syscalls.default_signals()
     own_users = False
     try:
@@ -55,11 +54,11 @@ def main(description_fd: int, life_fd: int, status_fd: int) -> None:
             syscalls.adopt_orphans()
         else:
             own_users = _new_namespaces()
+        alive, init_alive = os.pipe()
+        init = os.fork()
     except OSError as error:
-        _say(status_fd, f"setup {_text(error)}")
+        say(status_fd, f"setup {_text(error)}")
         return
-    alive, init_alive = os.pipe()
-    init = os.fork()
     if init == 0:
         os.close(alive)
         _be_init(description, status_fd, own_users)
@@ -130,7 +129,7 @@ def _be_init(description: dict[str, Any], status_fd: int, own_users: bool) -> No
                 description["devices"],
                 own_users,
             )
-        _say(status_fd, "started")
+        say(status_fd, "started")
         code = os.fork()
         if code == 0:
             _become_code(description, status_fd)
@@ -138,11 +137,11 @@ def _be_init(description: dict[str, Any], status_fd: int, own_users: bool) -> No
         while ended != code:
             ended, status = os.wait()
         if os.WIFSIGNALED(status):
-            _say(status_fd, f"signal {os.WTERMSIG(status)}")
+            say(status_fd, f"signal {os.WTERMSIG(status)}")
         else:
-            _say(status_fd, f"exit {os.WEXITSTATUS(status)}")
+            say(status_fd, f"exit {os.WEXITSTATUS(status)}")
     except OSError as error:
-        _say(status_fd, f"setup {_text(error)}")
+        say(status_fd, f"setup {_text(error)}")
     finally:
         os._exit(0)
 
@@ -165,11 +164,11 @@ def _become_code(description: dict[str, Any], status_fd: int) -> NoReturn:
             syscalls.keep_to_itself()
         os.execve(program, cmd, env)
     except FileNotFoundError as error:
-        _say(status_fd, f"exec {error}" if error.errno is None else f"exec {what}: {_reason(error)}")
+        say(status_fd, f"exec {error}" if error.errno is None else f"exec {what}: {_reason(error)}")
     except OSError as error:
-        _say(status_fd, f"exec {what}: {_reason(error)}")
+        say(status_fd, f"exec {what}: {_reason(error)}")
     except ValueError:  # a zero byte in a word, or a variable's name with "="
-        _say(status_fd, f"exec {what}: invalid argument")
+        say(status_fd, f"exec {what}: invalid argument")
     finally:
         os._exit(127)
 
@@ -180,8 +179,6 @@ def _limit(entrances: list[int], data_bytes: int | None) -> None:
         os.write(fd, b"0")
         os.close(fd)
     if data_bytes is not None:
-        import resource  # few datums need it
-
         resource.setrlimit(resource.RLIMIT_DATA, (data_bytes, data_bytes))
 
 
@@ -207,5 +204,6 @@ def _text(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error)
 
 
-def _say(status_fd: int, text: str) -> None:
+def say(status_fd: int, text: str) -> None:
+    """A line for the server."""
     os.write(status_fd, os.fsencode(text.replace("\n", " ")) + b"\n")

@@ -213,7 +213,7 @@ def test_where_no_fresh_proc_is_allowed_the_old_one_shows_no_secrets(elsewhere: 
     datum = "cd /proc; echo [0-9]*; cd self/fd; cat /proc/[0-9]*/environ 2>/dev/null | grep -c SECRET_OF"
     answer = elsewhere([*prefix, "sh", "-c", script, "sh"], tmp_path / "datum", datum)
     listed, secrets = answer["lines"]
-    assert len(listed.split()) == 4  # the server, keeper, init and sh: this is the old one
+    assert len(listed.split()) == 5  # the server, nursery, keeper, init and sh: this is the old one
     assert secrets == "0"
 
 
