@@ -124,13 +124,13 @@ def printed(text: str) -> list[str]:
 
 
 def left(home: Path) -> list[Path]:
-    return [path for path in (home / "local").rglob("*") if path.is_file()]
+    """The callback's files. Ansible has its own beside them while it runs."""
+    return list((home / "local").rglob("*progress*"))
 
 
 def test_a_terminal_sees_what_is_waited_for(tmp_path: Path, gate: int) -> None:
     with running(tmp_path, [GATE]) as run:
         run.until(r"waiting \d+ s: Wait for the gate: on localhost")
-        assert [path.name for path in left(tmp_path)] == []
         os.write(gate, b".")
         assert run.finish() == 0
     assert all(
