@@ -202,8 +202,11 @@ class CallbackModule(CallbackBase):
         super().__init__(*arguments, **options)
         self._file = Path(constants.DEFAULT_LOCAL_TMP) / "progress.jsonl"
         self._over = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
+        if self._thread:  # the second playbook of the same command
+            return
         self._interval = float(self.get_option("interval"))
         if not is_wanted(self.get_option("show"), os.environ, sys.stdout.isatty()):
             self.disabled = True
@@ -241,7 +244,8 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: Any) -> None:
         self._over.set()
-        self._thread.join()
+        if self._thread:
+            self._thread.join()
 
     def _follow(self) -> None:
         lines = Lines(self._file)

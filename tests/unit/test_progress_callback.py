@@ -4,12 +4,18 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ansible_collections.gpulab.pachyderm.plugins.callback.progress import Lines, Watch, is_wanted
+from ansible_collections.gpulab.pachyderm.plugins.callback.progress import (
+    CallbackModule,
+    Lines,
+    Watch,
+    is_wanted,
+)
 
 HOSTS = [f"gpu{number}" for number in range(1, 6)]
 
@@ -129,6 +135,20 @@ def test_what_is_no_line_is_passed_over(line: str) -> None:
     made = watch("localhost")
     made.hear(line)
     assert made.line(105.0) == "waiting 5 s: Install the driver: on localhost"
+
+
+def test_several_playbooks_of_one_run_have_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ansible tells the start of each, and the end once."""
+    monkeypatch.setenv("GPULAB_PROGRESS", "somebody's")
+    callback = CallbackModule()
+    monkeypatch.setattr(callback, "get_option", {"show": "always", "interval": 3600.0}.__getitem__)
+    before = set(threading.enumerate())
+    callback.v2_playbook_on_start(None)
+    callback.v2_playbook_on_start(None)
+    started = set(threading.enumerate()) - before
+    callback.v2_playbook_on_stats(None)
+    assert len(started) == 1
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_line_is_read_once_and_as_a_whole(tmp_path: Path) -> None:
