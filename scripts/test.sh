@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # All tests, stage by stage; goes on after a failure and sums up at the end.
-# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes demo (default: these), style, sanity, versions,
-# cluster, cluster_all
+# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes demo (default: these), style, versions, cluster,
+# cluster_all
 # CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs; so does a stage
 # that this machine cannot run, but for those that OPTIONAL_STAGES names.
 set -uo pipefail
@@ -137,7 +137,7 @@ demo() {
 # One cache, so one after the other.
 types() {
     mypy -p pachd_embedded -p ansible_collections.gpulab.pachyderm.plugins -p testlab &&
-        mypy scripts roles/*/files/*.py examples/datasets
+        mypy scripts roles/*/files/*.py examples/datasets tests molecule
 }
 
 # What looks at the sources, in a minute or so.
@@ -160,6 +160,7 @@ stage_style() {
 stage_lint() {
     check "build and install the artifact" scripts/gates.sh artifact
     # The longest first.
+    gate "ansible-test sanity on the artifact" scripts/gates.sh sanity
     gate "galaxy-importer" scripts/gates.sh importer
     gate "ansible-lint" ansible-lint -q --strict
     gate "antsibull-docs: documentation of modules and roles" scripts/gates.sh documentation
@@ -169,12 +170,6 @@ stage_lint() {
     gate "ansible-doc renders modules and roles" render_docs
     style
     gates
-}
-
-# Minutes of one processor.
-stage_sanity() {
-    check "build and install the artifact" scripts/gates.sh artifact
-    check "ansible-test sanity on the artifact" scripts/gates.sh sanity
 }
 
 # Debian's newest Python with the newest ansible-core; the venv of all other stages has the oldest that is taken.
