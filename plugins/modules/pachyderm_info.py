@@ -28,19 +28,8 @@ options:
       - What to return. V(files) and V(provenance) need O(repo); V(datums) and V(logs) need O(pipeline).
     type: list
     elements: str
-    choices:
-      - projects
-      - repos
-      - branches
-      - commits
-      - files
-      - provenance
-      - pipelines
-      - jobs
-      - datums
-      - logs
-      - defaults
-      - role_bindings
+    choices: [projects, repos, branches, commits, files, provenance, pipelines, jobs, datums, logs, defaults,
+      role_bindings]
     default: [repos, pipelines, jobs]
   project:
     description:
@@ -129,8 +118,10 @@ EXAMPLES = r"""
   gpulab.pachyderm.pachyderm_info:
     gather: [files]
     repo: gpu
+    branch: nightly
     glob: /*.txt
     content: true
+    max_content_bytes: 1000
   register: outputs
 
 - name: Ask pachd what the failed datums of the newest job read, and nothing else
@@ -138,6 +129,7 @@ EXAMPLES = r"""
     gather: [datums]
     pipeline: gpu
     datum_states: [failed]
+    max_datums: 100
     query: datums[].files[]
   register: suspects
 
@@ -145,39 +137,22 @@ EXAMPLES = r"""
   gpulab.pachyderm.pachyderm_info:
     gather: [provenance]
     repo: gpu
+    commit: 5a7ae0e22a8d4e0a9d57d3ed1a8ed5a9
+    max_commits: 10
     query: provenance.upstream[].join('@', [repo, id])
   register: sources
 
-- name: Read the last lines that the code wrote for one datum
+- name: Read what the code wrote for one datum, and the spec with the values of its environment
   gpulab.pachyderm.pachyderm_info:
-    gather: [logs]
+    gather: [logs, jobs, pipelines]
     project: vision
     pipeline: segment
     job: 5a7ae0e22a8d4e0a9d57d3ed1a8ed5a9
     datum: 3f1c0e9a5d7b4c2e8a6f0b1d2c3e4f5a6b7c8d9e0f1a2b3c4d5e6f7a8b9c0d1e
     max_log_lines: 20
-  register: last_words
-
-- name: Read specs with the values of their environment, and no more than the newest jobs and datums
-  gpulab.pachyderm.pachyderm_info:
-    gather: [pipelines, jobs, datums]
-    pipeline: gpu
-    env: true
     max_jobs: 1
-    max_datums: 100
+    env: true
   no_log: true
-  register: gpu
-
-- name: Read what short files a commit holds, and the commits before it
-  gpulab.pachyderm.pachyderm_info:
-    gather: [files, commits]
-    repo: data
-    branch: nightly
-    commit: 5a7ae0e22a8d4e0a9d57d3ed1a8ed5a9
-    content: true
-    max_content_bytes: 1000
-    max_commits: 10
-  register: then
 """
 
 RETURN = r"""
