@@ -173,7 +173,10 @@ def pachd(directory: Path) -> Iterator[str]:
     )
     try:
         assert process.stdout is not None
-        fields = dict(word.partition("=")[::2] for word in process.stdout.readline().split())
+        ready = process.stdout.readline()
+        if not ready:
+            sys.exit("the embedded pachd did not start; it says why above")
+        fields = dict(word.partition("=")[::2] for word in ready.split())
         yield f"grpc://{fields['address']}"
     finally:
         process.terminate()

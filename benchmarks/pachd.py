@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures what the embedded pachd costs, in one run, and prints the tables of docs/performance.md.
 
-    .venv/bin/python benchmarks/pachd.py [--runs 3] [--only files,jobs,large]
+    .venv/bin/python benchmarks/pachd.py [--runs 3] [--only files,jobs,large] [--small]
 
 Each figure is the median of the runs; a ratio is the median of each run's own ratio, so that a machine that
 is slow for a while changes both sides of it. The load of the machine is printed first.
@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,21 @@ from figures import pachd
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, pps
 
-SIZES = (1_000, 10_000, 100_000)
-DATUMS = (1, 10, 100, 1_000)
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured."""
+
+    files: tuple[int, ...]
+    datums: tuple[int, ...]
+    large: int  # bytes
+
+
+WHOLE = Sizes((1_000, 10_000, 100_000), (1, 10, 100, 1_000), 1_000_000_000)
+SMALL = Sizes((200, 250, 300), (1, 2, 3), 5_000_000)  # to see that it runs; its figures say nothing
 # Seconds from the end of a commit to that of its job, of real workers that were there and idle, measured on
 # a 2-core node of a real cluster with Pachyderm 2.12, one worker; "none": a commit that changes nothing.
 REAL = {"none": "3.0-3.6", 1: "3.6-4.6", 10: "7.1", 100: "12-13", 1_000: "89"}
-LARGE_BYTES = 1_000_000_000
 # What the SDK and pachd put into one message at most.
 FRAME_BYTES = 19 << 20
 
@@ -75,13 +85,22 @@ server.wait_for_termination()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=3, help="runs of each measurement (default 3)")
-    parser.add_argument("--only", default="files,jobs,large", help="which groups, by name (default all)")
+    parser.add_argument("--only", type=named_groups, default=list(GROUPS), help="which groups (default all)")
+    parser.add_argument("--small", action="store_true", help="so little that it only shows that it runs")
     options = parser.parse_args()
-    print(f"load before: {' '.join(f'{load:.1f}' for load in os.getloadavg())}, {os.cpu_count()} cores\n")
-    groups = {"files": file_figures, "jobs": job_figures, "large": large_figures}
-    for name in options.only.split(","):
+    sizes = SMALL if options.small else WHOLE
+    for group in options.only:
+        print(f"load before: {' '.join(f'{load:.1f}' for load in os.getloadavg())}, {os.cpu_count()} cores\n")
         with tempfile.TemporaryDirectory(prefix="pachd-figures-") as directory:
-            groups[name](Path(directory), options.runs)
+            took = seconds(lambda group=group, into=directory: GROUPS[group](Path(into), options.runs, sizes))
+        print(f"\n{group}: {took:.0f} s\n", flush=True)
+
+
+def named_groups(text: str) -> list[str]:
+    names = text.split(",")
+    if wrong := set(names) - set(GROUPS):
+        raise argparse.ArgumentTypeError(f"{', '.join(sorted(wrong))}: there are {', '.join(GROUPS)}")
+    return names
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -105,21 +124,22 @@ def shown(value: float) -> str:
 # Many small files
 
 
-def file_figures(directory: Path, runs: int) -> None:
-    """What is done to repos of 1,000, 10,000 and 100,000 files: all of it is touched, ten files, or one."""
+def file_figures(directory: Path, runs: int, sizes: Sizes) -> None:
+    """What is done to repos of so many files: all of it is touched, ten files, or one."""
     times: dict[str, dict[int, list[float]]] = {}
     with pachd(directory / "pachd") as address:
         client = Client.from_pachd_address(address)
         for run in range(runs):
-            for size in SIZES:
+            for size in sizes.files:
                 for what, spent in one_repo(client, f"files-{size}-{run}", size):
                     times.setdefault(what, {}).setdefault(size, []).append(spent)
-    table("seconds, repo of so many files", *(f"{size:,}" for size in SIZES), "x10 files", "x100 files")
+    first, *others = sizes.files
+    more = (f"x{size / first:g} files" for size in others)
+    table("seconds, repo of so many files", *(f"{size:,}" for size in sizes.files), *more)
     for what, spent in times.items():
-        ratios = [statistics.median(_ratios(spent[SIZES[0]], spent[size])) for size in SIZES[1:]]
-        medians = (shown(statistics.median(spent[size])) for size in SIZES)
+        ratios = [statistics.median(_ratios(spent[first], spent[size])) for size in others]
+        medians = (shown(statistics.median(spent[size])) for size in sizes.files)
         cells(what, *medians, *(f"x{ratio:.1f}" for ratio in ratios))
-    print()
 
 
 def _ratios(one: list[float], other: list[float]) -> list[float]:
@@ -163,7 +183,7 @@ def _median(work: Callable[[], Any]) -> float:
 # Jobs
 
 
-def job_figures(directory: Path, runs: int) -> None:
+def job_figures(directory: Path, runs: int, sizes: Sizes) -> None:
     """From the end of a commit of so many new files to the end of its job, one datum a file."""
     times: dict[Any, dict[int, list[float]]] = {}
     with pachd(directory / "pachd") as address:
@@ -171,20 +191,18 @@ def job_figures(directory: Path, runs: int) -> None:
         for run in range(runs):
             for workers in (1, 2):
                 job = make_pipeline(client, f"in-{run}-{workers}", workers)
-                for datums in DATUMS:
+                for datums in sizes.datums:
                     times.setdefault(datums, {}).setdefault(workers, []).append(job(datums))
                 times.setdefault("none", {}).setdefault(workers, []).append(job(0))
     table("new datums", "1 worker, s", "2 workers, s", "real workers (1), s")
-    for datums in ("none", *DATUMS):
+    for datums in ("none", *sizes.datums):
         medians = (shown(statistics.median(times[datums][workers])) for workers in (1, 2))
-        cells(str(datums), *medians, REAL[datums])
+        cells(f"{datums:,}" if isinstance(datums, int) else datums, *medians, REAL.get(datums, ""))
+    few, many = sizes.datums[1], sizes.datums[-1]
     for workers in (1, 2):
-        each = [
-            (many - few) / (1_000 - 10)
-            for few, many in zip(times[10][workers], times[1_000][workers], strict=True)
-        ]
-        print(f"\n{workers} worker(s): {statistics.median(each):.4f} s a datum (from 10 to 1,000)")
-    print()
+        pairs = zip(times[few][workers], times[many][workers], strict=True)
+        each = statistics.median((last - first) / (many - few) for first, last in pairs)
+        print(f"\n{workers} worker(s): {each:.4f} s a datum (from {few} to {many:,})")
 
 
 def make_pipeline(client: Any, repo: str, workers: int) -> Callable[[int], float]:
@@ -226,37 +244,35 @@ def make_pipeline(client: Any, repo: str, workers: int) -> Callable[[int], float
 # One large file
 
 
-def large_figures(directory: Path, runs: int) -> None:
-    """One file of 1 GB in and out, in turns with the same bytes over a bare gRPC stream to a file."""
+def large_figures(directory: Path, runs: int, sizes: Sizes) -> None:
+    """One large file in and out, in turns with the same bytes over a bare gRPC stream to a file."""
     times: dict[str, list[float]] = {"in": [], "out": [], "bare in": [], "bare out": []}
     with pachd(directory / "pachd") as address, bare_server(directory / "bare") as channel:
         client = Client.from_pachd_address(address)
         put = channel.stream_unary("/Bare/Put")
         get = channel.unary_stream("/Bare/Get")
         for run in range(runs):
-            frames = [bytes(frame) for frame in random_frames(run)]
+            frames = list(random_frames(run, sizes.large))
             name = f"large-{run}"
             client.pfs.create_repo(repo=pfs.Repo.from_uri(name))
             file = pfs.File.from_uri(f"{name}@master:/large")
             times["bare in"].append(seconds(lambda f=frames: put(iter(f))))
             times["in"].append(seconds(lambda f=frames, to=file: client.pfs.modify_file(additions(to, f))))
-            times["bare out"].append(seconds(lambda: check(get(b""))))
-            times["out"].append(
-                seconds(lambda of=file: check(frame.value for frame in client.pfs.get_file(file=of)))
-            )
+            times["bare out"].append(seconds(lambda: check(get(b""), sizes.large)))
+            answers = client.pfs.get_file(file=file)
+            times["out"].append(seconds(lambda a=answers: check((frame.value for frame in a), sizes.large)))
             client.pfs.delete_repo(repo=pfs.Repo.from_uri(name))
-    table("1 GB", "pachd, s", "MB/s", "bare gRPC stream, s", "ratio")
+    table(f"{sizes.large / 1e6:,.0f} MB", "pachd, s", "MB/s", "bare gRPC stream, s", "ratio")
     for way in ("in", "out"):
         ours, bare = statistics.median(times[way]), statistics.median(times[f"bare {way}"])
         ratio = statistics.median(_ratios(times[f"bare {way}"], times[way]))
-        cells(way, f"{ours:.2f}", f"{LARGE_BYTES / ours / 1e6:.0f}", f"{bare:.2f}", f"x{ratio:.1f}")
-    print()
+        cells(way, f"{ours:.2f}", f"{sizes.large / ours / 1e6:.0f}", f"{bare:.2f}", f"x{ratio:.1f}")
 
 
-def random_frames(seed: int) -> Iterator[bytes]:
+def random_frames(seed: int, size: int) -> Iterator[bytes]:
     source = numpy.random.default_rng(seed)
-    for at in range(0, LARGE_BYTES, FRAME_BYTES):
-        yield source.bytes(min(FRAME_BYTES, LARGE_BYTES - at))
+    for at in range(0, size, FRAME_BYTES):
+        yield source.bytes(min(FRAME_BYTES, size - at))
 
 
 def additions(file: Any, frames: list[bytes]) -> Iterator[Any]:
@@ -265,8 +281,8 @@ def additions(file: Any, frames: list[bytes]) -> Iterator[Any]:
         yield pfs.ModifyFileRequest(add_file=pfs.AddFile(path=file.path, raw=frame))
 
 
-def check(frames: Iterable[bytes]) -> None:
-    assert sum(map(len, frames)) == LARGE_BYTES
+def check(frames: Iterable[bytes], size: int) -> None:
+    assert sum(map(len, frames)) == size
 
 
 @contextmanager
@@ -284,6 +300,8 @@ def bare_server(path: Path) -> Iterator[grpc.Channel]:
         process.terminate()
         process.wait()
 
+
+GROUPS = {"files": file_figures, "jobs": job_figures, "large": large_figures}
 
 if __name__ == "__main__":
     main()
