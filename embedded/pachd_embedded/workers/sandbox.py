@@ -22,6 +22,7 @@ import marshal
 import os
 import resource
 import select
+import signal
 from typing import Any, NoReturn
 
 from pachd_embedded.workers import rootfs, syscalls
@@ -64,7 +65,7 @@ def main(description_fd: int, life_fd: int, status_fd: int, entrances: list[int]
         _be_init(description, status_fd, own_users)
     os.close(init_alive)
     _wait_for_end(alive, life_fd)
-    os.kill(init, syscalls.SIGKILL)
+    os.kill(init, signal.SIGKILL)
     os.waitpid(init, 0)  # of a pid namespace: returns when every process in it is gone
     if description["private_paths"]:
         _end_children()
@@ -109,7 +110,7 @@ def _end_children() -> None:
             except OSError:
                 continue  # it has ended meanwhile
             if parent == own:
-                os.kill(int(pid), syscalls.SIGKILL)
+                os.kill(int(pid), signal.SIGKILL)
         try:
             os.wait()
         except ChildProcessError:

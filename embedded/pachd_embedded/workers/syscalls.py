@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The calls of Linux that Python 3.11 has no function for: namespaces, mounts, capabilities.
 
-Imported by the process that becomes a datum's sandbox, once for each datum, so it imports little.
 Every function raises OSError whose `filename` says what was asked for. Numbers are those of the
 kernel's own headers (linux/mount.h, linux/sched.h, linux/prctl.h, linux/capability.h).
 """
@@ -10,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -26,9 +26,6 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
-
-# The signal module is not used here: importing it takes as long as all of a sandbox's mounts.
-SIGINT, SIGKILL, SIGPIPE, SIGXFSZ = 2, 9, 13, 25
 
 # What user code may do in its own namespaces: what a container is given by default, without making
 # device nodes, raw sockets and chroot (the way out of a root that pivot_root could not change).
@@ -117,7 +114,7 @@ def _mounts_under(target: str) -> list[tuple[str, int]]:
 
 
 def die_with_parent() -> None:
-    _done(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(SIGKILL)), "prctl(PR_SET_PDEATHSIG)")
+    _done(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL)), "prctl(PR_SET_PDEATHSIG)")
 
 
 def adopt_orphans() -> None:
@@ -127,7 +124,7 @@ def adopt_orphans() -> None:
 
 def default_signals() -> None:
     """Undoes what Python does to signals at its start: programs expect them as a shell leaves them."""
-    for number in (SIGINT, SIGPIPE, SIGXFSZ):
+    for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         _libc.signal(ctypes.c_int(number), ctypes.c_void_p(0))
 
 
