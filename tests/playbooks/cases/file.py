@@ -7,6 +7,8 @@ from typing import Any
 
 from .case import MISSING, NAMED, Case, Left, Step, Table, listed
 
+FILE = {"repo": "data", "path": "/conf/a"}
+
 
 def world(lab: Any) -> None:
     """Two repos, one in another project, and local files."""
@@ -17,15 +19,20 @@ def world(lab: Any) -> None:
 
 
 def renewed(lab: Any) -> None:
-    """What is behind the URL is another content."""
+    """The file was fetched, and what is behind its URL is another content by now."""
+    world(lab)
+    lab.run("file", **FILE, url="file://{directory}/one")
     (lab.directory / "one").write_text("ONE")
+
+
+def renewed_again(lab: Any) -> None:
+    (lab.directory / "one").write_text("1")
 
 
 def contents(lab: Any) -> list[str]:
     return [content.decode() for content in lab.files().values()]
 
 
-FILE = {"repo": "data", "path": "/conf/a"}
 TEXT = {**FILE, "content": "text"}
 CASES = [
     Case("path", Step("/a"), Step("b/c"), NAMED, given={"repo": "data", "content": "x"}, look="files[].path"),
@@ -78,10 +85,11 @@ CASES = [
     ),
     Case(
         "force",
-        Step(True, sees=["one"]),
-        Step(False, changed=False, sees=["one"], before=renewed),
-        Step(changed=False, sees=["one"]),
+        Step(True, sees=["ONE"]),
+        Step(False, changed=False, sees=["ONE"], before=renewed_again),
+        Step(changed=False, sees=["ONE"]),
         again=Left("the file is fetched again each time"),
+        world=renewed,
         given={**FILE, "url": "file://{directory}/one"},
         look=contents,
     ),

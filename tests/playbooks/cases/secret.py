@@ -8,12 +8,18 @@ from typing import Any
 from .case import MISSING, NAMED, Case, Left, Step, Table, listed
 
 ONE, OTHER = {"key": "swordfish-1"}, {"key": "swordfish-2", "user": "reader-name"}
+DB = {"name": "db"}
 DOCKER = {"name": "pull", "data": {".dockerconfigjson": "{}"}, "update": "on_create"}
 
 
 def world(lab: Any) -> None:
     for name in ("one", "two"):
         (lab.directory / name).write_text(f"value {name}")
+
+
+def made(lab: Any) -> None:
+    """The secret is there, with the values that the first step declares."""
+    lab.run("secret", **DB, data=ONE)
 
 
 def kept(lab: Any) -> dict[str, str]:
@@ -25,7 +31,6 @@ def kind(lab: Any) -> list[str]:
     return [info.type for info in lab.client.pps.list_secret().secret_info]
 
 
-DB = {"name": "db"}
 EMPTY = Step(fails="data: is required, or ")
 CASES = [
     Case("name", Step("a"), Step("b"), NAMED, given={"data": ONE}, look="secrets[].name"),
@@ -53,6 +58,7 @@ CASES = [
         Step(sees=OTHER, given={"data": OTHER}),
         again=Left("the secret is replaced in each run"),
         given={**DB, "data": ONE},
+        world=made,
         look=kept,
     ),
     Case("state", Step("present"), Step("absent"), Step(), given={**DB, "data": ONE}),
