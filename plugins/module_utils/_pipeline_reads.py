@@ -15,10 +15,13 @@ from ._pipeline_plan import ActualPipeline, Key, Pipeline, Spec
 from ._plan import Plan
 from ._sdk import sdk
 from ._spec_normal import normal, pfs_inputs
+from ._wire import reading
 
 # Where a cluster says how many GPUs it has in all: a key of ClusterInfo.metadata.
 GPUS_KEY = "gpulab.gpus"
 
+# What is read of a pipeline; its details say once more what is in its spec.
+_READ = ("pipeline", "version", "state", "reason", "stopped", "type", "effective_spec_json")
 _GPU_FIELDS = {"resourceLimits": "resource_limits", "resourceRequests": "resource_requests"}
 
 
@@ -44,7 +47,12 @@ def _read(pachd: Pachd, declared: Iterable[Key]) -> dict[Key, ActualPipeline]:
     pps = sdk().pps
     transform = pps.PipelineInfoPipelineType.PIPELINE_TYPE_TRANSFORM.value
     found = {}
-    for info in pachd.pps.list_pipeline():
+    listed = pachd.calls.unary_stream(
+        "/pps_v2.API/ListPipeline",
+        request_serializer=pps.ListPipelineRequest.SerializeToString,
+        response_deserializer=reading(pps.PipelineInfo, *_READ),
+    )
+    for info in listed(pps.ListPipelineRequest()):
         project = info.pipeline.project.name
         spec = normal(json.loads(info.effective_spec_json or "{}"), project)
         found[project, info.pipeline.name] = ActualPipeline(
@@ -68,12 +76,18 @@ def _provenance(pachd: Pachd, pipelines: Sequence[Key]) -> dict[tuple[str, ...],
     """The direct provenance of each branch (project, repo, branch) that is made from a pipeline's spec."""
     if not pipelines:
         return {}
+    pfs = sdk().pfs
     start = [branch_picker(project, name, "master", "spec") for project, name in pipelines]
+    walk = pachd.calls.unary_stream(
+        "/pfs_v2.API/WalkBranchSubvenance",
+        request_serializer=pfs.WalkBranchSubvenanceRequest.SerializeToString,
+        response_deserializer=reading(pfs.BranchInfo, "branch", "direct_provenance"),
+    )
     return {
         (info.branch.repo.project.name, info.branch.repo.name, info.branch.name): tuple(
             _branch(b.repo.project.name, b.repo.name, b.repo.type, b.name) for b in info.direct_provenance
         )
-        for info in pachd.pfs.walk_branch_subvenance(start=start, max_depth=1)
+        for info in walk(pfs.WalkBranchSubvenanceRequest(start=start, max_depth=1))
         if info.branch.repo.type == "user"
     }
 

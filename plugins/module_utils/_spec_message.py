@@ -27,7 +27,10 @@ def request_message(spec: Mapping[str, Any]) -> Any:
 
 def _message(value: Mapping[str, Any], message: Any, path: str) -> Any:
     fields = fields_of(message)
-    given = {}
+    # For one that is not None and not given, betterproto would make an empty message, and another to compare.
+    given: dict[str, Any] = {
+        f.attribute: None for f in fields.values() if f.presence and not f.repeated and not f.group
+    }
     for key, raw in value.items():
         field = fields.get(plain(key))
         if field is None:

@@ -27,7 +27,10 @@ INTEGERS = ("int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32",
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a message: its names in JSON and in Python, its type in protobuf, what its values are."""
+    """A field of a message: its names in JSON and in Python, its type in protobuf, what its values are.
+
+    `group` is the name of the oneof that it is of, or "".
+    """
 
     name: str
     attribute: str
@@ -35,6 +38,7 @@ class Field:
     repeated: bool
     presence: bool
     of: Any
+    group: str
 
 
 def normal(spec: Mapping[str, Any], project: str) -> Spec:
@@ -93,8 +97,8 @@ def fields_of(message: Any) -> dict[str, Field]:
     for name, meta in about.meta_by_field_name.items():
         repeated = about.default_gen[name] is list
         has_presence = meta.proto_type == "message" or bool(meta.wraps) or meta.optional or bool(meta.group)
-        of = about.cls_by_field.get(name)
-        found[plain(name)] = Field(_json_name(name), name, meta.proto_type, repeated, has_presence, of)
+        of, group = about.cls_by_field.get(name), meta.group or ""
+        found[plain(name)] = Field(_json_name(name), name, meta.proto_type, repeated, has_presence, of, group)
     return found
 
 

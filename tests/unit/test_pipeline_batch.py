@@ -66,6 +66,13 @@ def test_a_request_holds_what_the_spec_says() -> None:
     assert normal(json.loads(protojson.render(message)), "default") == normal(RICH, "default")
 
 
+def test_what_is_given_empty_is_not_left_out() -> None:
+    spec = {"pipeline": {"name": "p"}, "spout": {}, "egress": {"objectStorage": {}}}
+    message = pps.CreatePipelineRequest.FromString(bytes(request_message(spec)))
+    shown = json.loads(protojson.render(message))
+    assert (shown["spout"], shown["egress"]) == ({}, {"objectStorage": {}})
+
+
 def test_a_field_that_the_sdk_does_not_know_is_named() -> None:
     with pytest.raises(PachydermError, match=r"transform\.bogus: the installed pachyderm-sdk does not know"):
         request_message({"transform": {"bogus": 1}})

@@ -13,6 +13,7 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._wire import (
     add_file,
     delete_file,
     read_file_info,
+    reading,
     set_commit,
 )
 
@@ -25,6 +26,14 @@ def test_put(size: int) -> None:
     assert bytes(pfs.ModifyFileRequest(add_file=pfs.AddFile(path="/a b", raw=content))) == add_file(
         "/a b", content
     )
+
+
+def test_only_some_fields_are_read() -> None:
+    branch = pfs.Branch(repo=COMMIT.repo, name="master")
+    info = pfs.BranchInfo(branch=branch, head=COMMIT, direct_provenance=[branch, branch], metadata={"a": "b"})
+    read = reading(pfs.BranchInfo, "branch", "direct_provenance")
+    assert read(bytes(info)) == pfs.BranchInfo(branch=branch, direct_provenance=[branch, branch])
+    assert read(b"") == pfs.BranchInfo()
 
 
 def test_commit_and_delete() -> None:
