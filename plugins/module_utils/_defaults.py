@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any
 
 from ._connection import Pachd
 from ._converge import converge
-from ._defaults_plan import Defaults, Document, State, plan_defaults
+from ._defaults_plan import Defaults, Document, State, plan_defaults, without_env
 from ._errors import PachdError, PachydermError
 from ._items import items
 from ._names import project_name
@@ -18,13 +19,22 @@ from ._plan import Outcome, Plan, refuse_twice
 from ._projects import read_projects
 from ._sdk import sdk
 from ._spec_1x import plain
+from ._spec_env import forget_env
 from ._spec_normal import INTEGERS, fields_of
 
 _REQUEST = "createPipelineRequest"
 
 
 def parse_defaults(params: Mapping[str, Any]) -> list[Defaults]:
-    """The defaults that a module's options declare. Raises PachydermError."""
+    """The defaults that a module's options declare. Raises PachydermError.
+
+    In `params` the values of transform.env are overwritten, since Ansible prints options again.
+    """
+    given = copy.deepcopy(dict(params))
+    for item in (params, *(params["defaults"] or ())):
+        for value in (item["spec"] or {}).values():
+            forget_env(value)
+    params = given
     found = [_parse(item, prefix, params) for item, prefix in items(params, "defaults", ("state",))]
     if problem := refuse_twice("defaults of", [d.label for d in found], "defaults"):
         raise PachydermError(problem)
@@ -52,7 +62,7 @@ def run_defaults(pachd: Pachd, declared: Sequence[Defaults], check_mode: bool) -
     plan = _planned(pachd, declared, check_mode)
     if not check_mode:
         converge(plan, partial(_apply, pachd), partial(_planned, pachd, declared, check_mode))
-    shown = [{"project": one.project, "spec": _normal(one.spec)} for one in declared]
+    shown = [{"project": one.project, "spec": without_env(_normal(one.spec))} for one in declared]
     return Outcome(plan, {"defaults": shown})
 
 

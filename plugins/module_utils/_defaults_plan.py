@@ -9,6 +9,7 @@ from typing import Any
 
 from ._errors import PachydermError, first_few
 from ._plan import Action, Plan
+from ._spec_env import hide_env
 
 Document = dict[str, Any]
 
@@ -55,6 +56,12 @@ def plan_defaults(declared: Sequence[Defaults], states: Mapping[str, State | Non
         if state.before != state.wanted or state.affected:
             affected = {"updated_pipelines": list(state.affected)} if state.affected else {}
             verb = "update" if state.wanted or state.affected else "delete"
-            after = {"spec": state.wanted, **affected}
-            actions.append(Action(verb, "defaults", one.label, {"spec": state.before}, after, one))
+            before = {"spec": without_env(state.before)}
+            after = {"spec": without_env(state.wanted, state.before), **affected}
+            actions.append(Action(verb, "defaults", one.label, before, after, one))
     return Plan(tuple(actions), tuple(f"{problem} yet" for problem in problems))
+
+
+def without_env(spec: Document, before: Document | None = None) -> Document:
+    """A spec to be shown: what hide_env makes of it, compared with `before`."""
+    return {key: hide_env(value, (before or {}).get(key)) for key, value in spec.items()}

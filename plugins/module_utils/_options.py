@@ -122,18 +122,20 @@ def parse_address(address: str) -> tuple[str, bool]:
         raise PachydermError(
             "pachd_address: is empty; give an address such as grpc://127.0.0.1:30650, or leave it out"
         )
+    # Before an @ there may be a password.
+    shown = f"***@{address.rpartition('@')[2]}" if "@" in address else address
     url = urlsplit(address if "://" in address else f"grpc://{address}")
     if url.scheme not in _PLAIN_SCHEMES + _TLS_SCHEMES:
         raise PachydermError(
-            f"pachd_address: {address}: unknown scheme {url.scheme}://; use grpc://, grpcs://, http:// or https://"
+            f"pachd_address: {shown}: unknown scheme {url.scheme}://; use grpc://, grpcs://, http:// or https://"
         )
     try:
         port = url.port or DEFAULT_PORT
     except ValueError as error:
-        raise PachydermError(f"pachd_address: {address}: {error}") from error
+        raise PachydermError(f"pachd_address: {shown}: {error}") from error
     extra = url.path.rstrip("/") or url.query or url.fragment or url.username
     if not url.hostname or extra:
-        raise PachydermError(f"pachd_address: {address}: must be only a scheme, a host and a port")
+        raise PachydermError(f"pachd_address: {shown}: must be only a scheme, a host and a port")
     host = f"[{url.hostname}]" if ":" in url.hostname else url.hostname
     return f"{host}:{port}", url.scheme in _TLS_SCHEMES
 

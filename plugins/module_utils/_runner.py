@@ -6,7 +6,8 @@ Only this file and main() of a module know AnsibleModule; only this file ends th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ansible.module_utils.basic import AnsibleFallbackNotFound, AnsibleModule, missing_required_lib
@@ -18,6 +19,7 @@ from ._options import CONNECTION_SPEC, ConnectionOptions
 from ._plan import Outcome
 
 Declared = TypeVar("Declared")
+_PASSWORD = re.compile(r"://[^/@:\s]*:([^/@\s]+)@")
 
 
 def run_module(
@@ -38,6 +40,7 @@ def run_module(
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True, **rules)
 
     def run() -> Outcome:
+        module.no_log_values.update(_passwords(module.params))
         try:
             options = ConnectionOptions.parse(module.params)
         except PachydermError:
@@ -53,6 +56,15 @@ def run_module(
             return work(pachd, declared, module.check_mode)
 
     complete(module, run)
+
+
+def _passwords(value: Any) -> Iterator[str]:
+    """Those in URLs, wherever in the options."""
+    if isinstance(value, str):
+        yield from _PASSWORD.findall(value)
+    elif isinstance(value, (dict, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _passwords(inner)
 
 
 def _noting(option: str, unnamed: list[str]) -> Callable[[], Any]:

@@ -95,6 +95,8 @@ ROWS: dict[str, Row] = {
             *("WalkCommitProvenance", "WalkCommitSubvenance", "ListPipeline", "ListJob", "ListDatum"),
             *("GetLogs", "GetClusterDefaults", "GetProjectDefaults", "GetRoleBinding"),
         ),
+        # They tell how long they took.
+        passing=("datums",),
     ),
     "info_of_a_commit": Row("info", scenes.info_of_a_commit, ("InspectCommit",)),
     "job_awaited": Row("job", scenes.job_awaited, ("InspectJobSet",)),

@@ -37,6 +37,7 @@ def test_addresses(address: str, target: str, tls: bool) -> None:
     ("address", "message"),
     [
         ("ftp://pachd", "pachd_address: ftp://pachd: unknown scheme ftp://"),
+        ("grpc://me:hush@pachd", "pachd_address: ***@pachd: must be only a scheme, a host and a port"),
         ("grpc://pachd:99999", "pachd_address: grpc://pachd:99999: Port out of range"),
         ("grpc://pachd:1/path", "must be only a scheme, a host and a port"),
         ("grpc://user@pachd", "must be only a scheme, a host and a port"),
