@@ -2,7 +2,7 @@
 """Measures how fast pachyderm_sync brings a tree into a branch, and finds that nothing differs.
 
     .venv/bin/python benchmarks/sync.py [--runs 1] [--only small,large,again,memory] [--large-mb 512]
-                                      [--many 100000]
+                                      [--many 100000] [--small 10000]
 
 Against an embedded pachd of its own, the work alone: interpreter, imports and connection are there before
 the clock starts. Whatever is compared takes turns within one run.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,8 +20,8 @@ from pathlib import Path
 
 import figures
 
-SMALL_FILES, LARGE_FILES = 10_000, 4
-# put_files makes one call a file: so many are measured and scaled up.
+LARGE_FILES = 4
+# put_files makes one call a file: at most so many are measured, and scaled up.
 SDK_FILES = 1_000
 
 # One stream of ModifyFile messages, as short a way as there is.
@@ -58,6 +59,17 @@ for directory, _, names in os.walk(sys.argv[1]):
                 digest.update(data)
 print(time.perf_counter() - start)
 """
+# As BLAKE2B, with the chunks and the hash of pachd: what a core of pachyderm_sync does.
+CHUNKER = """
+import sys, time
+from pathlib import Path
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._file_hash import hash_file
+paths = list(Path(sys.argv[1]).iterdir())
+start = time.perf_counter()
+for path in paths:
+    hash_file(path)
+print(time.perf_counter() - start)
+"""
 MEMORY = """
 import os, resource
 mine, one = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -70,13 +82,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=1, help="runs of each command (default 1)")
     parser.add_argument("--only", default="small,large,again,memory", help="which groups, by name")
+    parser.add_argument("--small", type=int, default=10_000, help="files of small (default 10,000)")
     parser.add_argument("--large-mb", type=int, default=512, help="size of each large file (default 512)")
     parser.add_argument(
         "--many", type=int, default=100_000, help="files of again and memory (default 100,000)"
     )
     options = parser.parse_args()
     groups: dict[str, Callable[[Path], None]] = {
-        "small": lambda directory: small(directory, options.runs),
+        "small": lambda directory: small(directory, options.runs, options.small),
         "large": lambda directory: large(directory, options.runs, options.large_mb),
         "again": lambda directory: again(directory, options.runs, options.many),
         "memory": lambda directory: memory(directory, options.many),
@@ -89,18 +102,18 @@ def main() -> None:
     print(f"\nLoad of the machine at the end: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores.")
 
 
-def small(directory: Path, runs: int) -> None:
-    """10,000 files of 4 KB."""
-    tree, part = figures.make_tree(directory / "tree", SMALL_FILES), directory / "part"
-    figures.make_tree(part, SDK_FILES)
+def small(directory: Path, runs: int, files: int) -> None:
+    """Many files of 4 KB."""
+    tree, measured = figures.make_tree(directory / "tree", files), min(files, SDK_FILES)
+    part = figures.make_tree(directory / "part", measured)
     times: dict[str, list[float]] = {"sdk": [], "bare": [], "sync": []}
     with figures.pachd(directory / "pachd") as address:
         for run in range(runs):
             seconds = script(figures.SDK_LOOP, address, f"sdk{run}", part)
-            times["sdk"].append(seconds * SMALL_FILES / SDK_FILES)
+            times["sdk"].append(seconds * files / measured)
             load(times, address, run, tree)
-    what = f"{SMALL_FILES:,} files of 4 KB"
-    figures.row(f"{what}: the SDK's put_files, {SDK_FILES:,} measured and scaled up", times["sdk"])
+    what = f"{files:,} files of 4 KB"
+    figures.row(f"{what}: the SDK's put_files, {measured:,} measured and scaled up", times["sdk"])
     figures.row(f"{what}: a bare gRPC stream", times["bare"], times["sdk"])
     figures.row(f"{what}: pachyderm_sync", times["sync"], times["sdk"])
 
@@ -123,6 +136,9 @@ def large(directory: Path, runs: int, megabytes: int) -> None:
         figures.row(f"{what}: a bare gRPC stream", times["bare"], times["sdk"])
         figures.row(f"{what}: pachyderm_sync", times["sync"], times["bare"])
         unchanged(what, address, "sync0", tree, runs)
+    blake2b, chunker = ([script(code, tree) for _run in range(runs)] for code in (BLAKE2B, CHUNKER))
+    speed = LARGE_FILES * megabytes / statistics.median(chunker)
+    figures.row(f"{what}: hashed as pachd does, {speed:.0f} MB/s on one core", chunker, blake2b)
 
 
 def again(directory: Path, runs: int, files: int) -> None:
