@@ -186,7 +186,7 @@ PROOFS = [
         "empty environment",
         replace("galaxy.yml", "  - testlab\n", "  - testlab\n  - examples/gpu\n"),
         ARTIFACT + "scripts/gates.sh fresh",
-        "examples/gpu/gpu.yaml",
+        "DIR must be a directory",
         slow=True,
     ),
 ]
