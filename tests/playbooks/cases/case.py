@@ -48,8 +48,8 @@ class Case:
     """
 
     option: str
-    set: Step | Left
-    changed: Step | Left
+    set: Step
+    changed: Step
     omitted: Step | Left
     absent: Step | Left | None = None
     again: Left | None = None
@@ -71,7 +71,7 @@ class Case:
         assert isinstance(step, Step)
         given: dict[str, Any] = copy.deepcopy(dict(self.given))
         value = step.value
-        if name == "absent" and value is None and isinstance(self.changed, Step):
+        if name == "absent" and value is None:
             value = self.changed.value
         if name != "omitted" and value is not None:
             _place(given, self.option.removeprefix(f"{self.inside}."), value)
