@@ -21,18 +21,15 @@ def run(engine: Engine, release: str, command: list[str]) -> int:
     host.install_packages()
     engine.start()
     base = image.base(engine, release)
-    downloads = engine.directory / "pip"
-    downloads.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="unfinished-run-", dir=engine.directory) as copy:
         copy_checkout(ROOT, Path(copy))
-        volumes = {copy: CHECKOUT, str(downloads): "/root/.cache/pip"}
-        whole = engine.command("run", "--rm", *settings(volumes), base, *command)
+        whole = engine.command("run", "--rm", *settings(copy), base, *command)
         return subprocess.run(whole, check=False).returncode
 
 
-def settings(volumes: dict[str, str]) -> list[str]:
+def settings(checkout: str) -> list[str]:
     """Options of podman: as any process here it reaches the package index, and may make namespaces."""
-    volumes = volumes | {str(path): f"{path}:ro" for path in host.pip_settings()}
+    volumes = {checkout: CHECKOUT} | {str(path): f"{path}:ro" for path in host.pip_settings()}
     names = (*host.PIP, "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive")
     return [
         *("--privileged", "--network=host", f"--workdir={CHECKOUT}"),
