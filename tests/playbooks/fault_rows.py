@@ -106,6 +106,8 @@ ROWS: dict[str, Row] = {
         scenes.job_failed,
         ("ListJob", "ListDatum", "GetLogs", "InspectPipeline"),
         unneeded=dict.fromkeys(("ListDatum", "GetLogs", "InspectPipeline"), _TOLD),
+        # The log has how long the code ran.
+        passing=("jobs", "msg"),
         fails=True,
     ),
     "job_run": Row(
@@ -134,6 +136,6 @@ ROWS: dict[str, Row] = {
     ),
     "job_stopped": Row("job", scenes.job_stopped, ("StopJob",)),
     "job_restarted": Row(
-        "job", scenes.job_restarted, ("RestartDatum",), passing=_GOES_ON, look=scenes.states
+        "job", scenes.job_restarted, ("RestartDatum",), passing=_GOES_ON, look=scenes.number_of_jobs
     ),
 }

@@ -22,7 +22,7 @@ WHY = "not today"
 # The connection's, whatever the module: broken in a run that writes and in one that reads.
 EVERY_RUN = ("GetVersion",)
 # Seconds that a run may wait for pachd where it is away for good, and what a busy machine may add.
-TIMEOUT, SLACK = 2.0, 20.0
+TIMEOUT, SLACK = 5.0, 20.0
 CALLS = [
     (name, method)
     for name, row in ROWS.items()
