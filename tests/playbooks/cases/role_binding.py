@@ -35,7 +35,14 @@ def alike(lab: Any) -> None:
     lab.run("repo", name="vision")
 
 
-DATA = {"type": "repo", "name": "data"}
+def with_foreign(lab: Any) -> None:
+    """Somebody else has a role on the repo."""
+    world(lab)
+    lab.run("role_binding", **DATA, roles=FOREIGN)
+
+
+FOREIGN = {"robot:b": ["repoReader"]}
+DATA: dict[str, Any] = {"type": "repo", "name": "data"}
 CASES = [
     Case(
         "type",
@@ -72,12 +79,13 @@ CASES = [
     ),
     Case(
         "exclusive",
-        Step(True, sees=[["repoReader"]], given={"roles": READER}),
-        Step(False, sees=[["repoReader", "repoWriter"]], given={"roles": WRITER}),
-        Step(changed=False, sees=[["repoReader", "repoWriter"]], given={"roles": READER}),
-        Step(given={"roles": READER, "state": "absent"}),
+        Step(True, sees=[], given={"roles": READER}),
+        Step(False, sees=[["repoReader"]], given={"roles": FOREIGN}),
+        Step(changed=False, sees=[["repoReader"]], given={"roles": READER}),
+        Step(given={"roles": FOREIGN, "state": "absent"}),
         given=DATA,
-        look='role_bindings[].roles."robot:a"',
+        world=with_foreign,
+        look='role_bindings[].roles."robot:b"',
     ),
     Case("state", Step("present"), Step("absent"), Step(), given={**DATA, "roles": READER}),
 ]
