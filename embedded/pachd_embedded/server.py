@@ -42,7 +42,11 @@ class Server:
         if exposed and not self.core.auth.active:
             self.core.close()
             raise _not_exposed(settings, "--auth-root-token-file")
-        self.journal = Journal(settings.journal)
+        try:
+            self.journal = Journal(settings.journal)
+        except OSError as error:
+            self.core.close()
+            raise StartError(f"--journal {settings.journal}: {error.strerror}") from None
         self.faults = Faults()
         self._grpc = grpc.server(
             ThreadPoolExecutor(CALL_THREADS, "call"),

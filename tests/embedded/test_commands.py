@@ -145,6 +145,18 @@ def test_no_command_goes_without_its_options(run: Run, command: str) -> None:
     assert end.value.code == 2
 
 
+@pytest.mark.parametrize(("command", "option"), [("serve", "--gc-period"), ("stop", "--timeout")])
+@pytest.mark.parametrize("value", ["-5", "nan", "inf", "soon"])
+def test_seconds_that_are_none_are_refused(
+    capsys: pytest.CaptureFixture[str], left: Path, command: str, option: str, value: str
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main([command, "--data-dir", str(left), f"{option}={value}"])
+    assert end.value.code == 2
+    expected = f"{command}: error: argument {option}: {value!r} is no number of seconds\n"
+    assert capsys.readouterr().err.endswith(expected)
+
+
 # The owner's door
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,13 @@ def test_addresses_that_are_refused(tmp_path: Path, address: str, text: str) -> 
 def test_a_port_that_is_taken_is_refused_and_the_data_is_free_again(tmp_path: Path, taken: str) -> None:
     with pytest.raises(StartError, match=f"--address {taken}: cannot listen there"):
         Server(settings(tmp_path, taken))
+    Server(settings(tmp_path)).stop()
+
+
+def test_a_journal_that_cannot_be_written_is_named_and_the_data_is_free_again(tmp_path: Path) -> None:
+    journal = tmp_path / "missing/journal"
+    with pytest.raises(StartError, match=f"^--journal {journal}: No such file or directory$"):
+        Server(replace(settings(tmp_path), journal=journal))
     Server(settings(tmp_path)).stop()
 
 

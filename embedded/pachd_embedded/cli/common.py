@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import argparse
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,17 @@ class CommandError(Exception):
 
 def add_data_dir(parser: Any, required: bool = True) -> None:
     parser.add_argument("--data-dir", type=Path, required=required, help="as it was given to serve")
+
+
+def seconds(text: str) -> float:
+    """An option's value, none of which is below 0, "nan" or "inf"."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
 
 
 def ask_server(data_dir: Path, method: str, path: str, fields: dict[str, Any] | None = None) -> Any:

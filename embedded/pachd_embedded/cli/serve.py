@@ -15,7 +15,7 @@ from typing import Any
 from .. import PACHYDERM_VERSION
 from ..log_lines import FORMATS, LEVELS, configure
 from ..settings import Settings, StartError
-from .common import CommandError
+from .common import CommandError, seconds
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--gc-period",
-        type=float,
+        type=seconds,
         default=60,
         metavar="SECONDS",
         help="delete what nothing refers to every so often; 0: only when told to (%(default)s)",

@@ -9,7 +9,7 @@ import select
 import signal
 from typing import Any
 
-from .common import CommandError, add_data_dir
+from .common import CommandError, add_data_dir, seconds
 
 SECONDS = 30.0
 
@@ -19,7 +19,11 @@ def add(commands: Any) -> None:
     parser.set_defaults(run=run)
     add_data_dir(parser)
     parser.add_argument(
-        "--timeout", type=float, default=SECONDS, metavar="SECONDS", help="to wait for its end (%(default)g)"
+        "--timeout",
+        type=seconds,
+        default=SECONDS,
+        metavar="SECONDS",
+        help="to wait for its end (%(default)g)",
     )
 
 

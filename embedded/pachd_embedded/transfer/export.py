@@ -43,6 +43,8 @@ def export(pachd: Any, target: Path, outputs: bool = False) -> dict[str, Any]:
         except BaseException:
             shutil.rmtree(draft)
             raise
+    except ConnectionError:  # the SDK's, of the address; to Python it is an error of files as well
+        raise
     except OSError as error:
         raise TransferError(f"{error.filename or target}: {error.strerror}") from None
     return manifest
