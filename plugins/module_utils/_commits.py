@@ -15,6 +15,7 @@ from ._errors import PachdError, PachydermError
 from ._items import items
 from ._messages import repo_message
 from ._names import branch_name, project_name, repo_name
+from ._options import seconds
 from ._plan import Action, Outcome, Plan
 from ._sdk import sdk
 
@@ -70,9 +71,8 @@ def parse_commits(params: Mapping[str, Any]) -> Task:
         project = project_name(item["project"], f"{where}project")
         branch = branch_name(item["branch"], f"{where}branch")
         commits.append(Commit(project, repo, branch, item["id"] or "", where))
-    if params["wait_timeout"] <= 0:
-        raise PachydermError(f"wait_timeout: must be more than 0 seconds, not {params['wait_timeout']:g}")
-    return Task(action, tuple(commits), params["description"] or "", params["wait_timeout"])
+    wait_timeout = seconds(params, "wait_timeout")
+    return Task(action, tuple(commits), params["description"] or "", wait_timeout)
 
 
 def run_commits(pachd: Pachd, task: Task, check_mode: bool) -> Outcome:

@@ -60,13 +60,19 @@ def _parse(item: Mapping[str, Any], prefix: str) -> File:
 
 
 def _url(url: str, where: str) -> str:
-    if not urlsplit(url).scheme:
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise PachydermError(f"{where}: {url}: {error}") from error
+    if not scheme:
         raise PachydermError(f"{where}: {url}: must begin with a scheme that pachd knows, such as https://")
     return url
 
 
 def _content(item: Mapping[str, Any], prefix: str) -> bytes:
     if item["src"] is not None:
+        if "\0" in item["src"]:
+            raise PachydermError(f"{prefix}src: {item['src']}: is no path, since it holds a NUL")
         try:
             if Path(item["src"]).stat().st_size <= _MAX_BYTES:
                 return Path(item["src"]).read_bytes()

@@ -18,6 +18,7 @@ from ._job_wait import wait_for_job
 from ._jobs import TERMINAL, job_message, job_values
 from ._messages import pipeline_message
 from ._names import pipeline_name, project_name
+from ._options import seconds
 from ._plan import Action, Outcome, Plan
 from ._sdk import sdk
 
@@ -66,8 +67,7 @@ def parse_jobs(params: Mapping[str, Any]) -> Task:
         name = pipeline_name(item["pipeline"], f"{where}pipeline") if item["pipeline"] else ""
         project = project_name(item["project"], f"{where}project")
         jobs.append(Job(project, name, item["id"] or "", where))
-    if params["wait_timeout"] <= 0:
-        raise PachydermError(f"wait_timeout: must be more than 0 seconds, not {params['wait_timeout']:g}")
+    wait_timeout = seconds(params, "wait_timeout")
     wait = params["wait"] if action in ("run", "restart") else action == "wait"
     return Task(
         action,
@@ -75,7 +75,7 @@ def parse_jobs(params: Mapping[str, Any]) -> Task:
         params["reprocess"],
         params["reason"],
         tuple(params["datums"]),
-        params["wait_timeout"] if wait else None,
+        wait_timeout if wait else None,
     )
 
 

@@ -19,6 +19,7 @@ from ._pachctl_config import Context, read_context
 
 DEFAULT_ADDRESS = "grpc://127.0.0.1:30650"
 DEFAULT_PORT = 30650
+MAX_SECONDS = 1e9
 
 CONNECTION_SPEC: dict[str, Any] = {
     "pachd_address": {"type": "str", "fallback": (env_fallback, ["PACHD_ADDRESS"])},
@@ -67,9 +68,7 @@ class ConnectionOptions:
         token = params["auth_token"] or context.token
         token_from = "auth_token" if params["auth_token"] else f"the session_token of {context.where}"
         _check_token(token, token_from)
-        timeout = params["timeout"]
-        if timeout <= 0:
-            raise PachydermError(f"timeout: must be more than 0 seconds, not {timeout:g}")
+        timeout = seconds(params, "timeout")
         for option in ("ca_cert", "server_name"):
             if params[option] and not tls:
                 raise PachydermError(f"{option}: {address} is not encrypted; use grpcs:// in pachd_address")
@@ -89,6 +88,16 @@ class ConnectionOptions:
     def is_loopback(self) -> bool:
         """Whether pachd is on this machine, so that no HTTP proxy of the environment may be asked."""
         return self.target.startswith(("127.", "localhost:", "[::1]:"))
+
+
+def seconds(params: Mapping[str, Any], option: str) -> float:
+    """The value of an option. Raises PachydermError for nan, which never ends, and what no clock holds."""
+    value: float = params[option]
+    if not 0 < value <= MAX_SECONDS:
+        raise PachydermError(
+            f"{option}: must be more than 0 seconds and at most {MAX_SECONDS:g}, not {value:g}"
+        )
+    return value
 
 
 def _context(params: Mapping[str, Any]) -> Context:
@@ -124,7 +133,10 @@ def parse_address(address: str) -> tuple[str, bool]:
         )
     # Before an @ there may be a password.
     shown = f"***@{address.rpartition('@')[2]}" if "@" in address else address
-    url = urlsplit(address if "://" in address else f"grpc://{address}")
+    try:
+        url = urlsplit(address if "://" in address else f"grpc://{address}")
+    except ValueError as error:
+        raise PachydermError(f"pachd_address: {shown}: {error}") from error
     if url.scheme not in _PLAIN_SCHEMES + _TLS_SCHEMES:
         raise PachydermError(
             f"pachd_address: {shown}: unknown scheme {url.scheme}://; use grpc://, grpcs://, http:// or https://"

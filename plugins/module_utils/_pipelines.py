@@ -14,6 +14,7 @@ from ._connection import Pachd
 from ._errors import PachydermError, first_few
 from ._job_wait import wait_for_job
 from ._names import pipeline_name, project_name
+from ._options import seconds
 from ._pipeline_plan import (
     ActualPipeline,
     Key,
@@ -60,11 +61,9 @@ def parse_task(params: Mapping[str, Any]) -> Task:
     found = [_pipeline(spec, where, params["project"], target) for spec, where in _specs(params)]
     if problem := refuse_twice("pipeline", [p.label for p in found], "pipelines"):
         raise PachydermError(problem)
-    if params["wait_timeout"] <= 0:
-        raise PachydermError(f"wait_timeout: must be more than 0 seconds, not {params['wait_timeout']:g}")
+    wait_timeout = seconds(params, "wait_timeout")
     wait = params["wait"] and params["state"] in ("present", "started")
-    wait_timeout = params["wait_timeout"] if wait else None
-    return Task(tuple(ordered(found)), target, params["create_repos"], wait_timeout)
+    return Task(tuple(ordered(found)), target, params["create_repos"], wait_timeout if wait else None)
 
 
 def _specs(params: Mapping[str, Any]) -> Iterator[tuple[Spec, str]]:

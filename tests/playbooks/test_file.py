@@ -172,6 +172,8 @@ def test_a_repo_that_does_not_exist(lab: Lab) -> None:
         ),
         ({"repo": "data", "path": "/a", "src": "/nowhere/a"}, "src: /nowhere/a: No such file"),
         ({"repo": "data", "path": "/a", "url": "weights"}, "url: weights: must begin with a scheme"),
+        ({"repo": "data", "path": "/a", "url": "http://[::1/a"}, "url: http://[::1/a: Invalid IPv6 URL"),
+        ({"repo": "data", "path": "/a", "src": "/a\0b"}, "src: /a\0b: is no path, since it holds a NUL"),
         (
             {"repo": "data", "files": [{"path": "/a", "content": "x"}, {"path": "a/", "content": "y"}]},
             "files[1]: file default/data@master:/a is declared in files[0]",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,11 @@ def test_addresses(address: str, target: str, tls: bool) -> None:
         ("", "pachd_address: is empty; give an address such as grpc://127.0.0.1:30650"),
         ("  ", "pachd_address: is empty; give an address such as grpc://127.0.0.1:30650"),
         ("grpc://:30650", "must be only a scheme, a host and a port"),
+        ("grpc://[::1:30650", "pachd_address: grpc://[::1:30650: Invalid IPv6 URL"),
+        (
+            "grpc://[pachd]:30650",
+            "pachd_address: grpc://[pachd]:30650: 'pachd' does not appear to be an IPv4",
+        ),
     ],
 )
 def test_bad_addresses(address: str, message: str) -> None:
@@ -76,7 +82,9 @@ def test_bad_certificate_and_timeout(tmp_path: Path) -> None:
         ({"ca_cert": str(tmp_path / "no.pem")}, "no.pem: holds no PEM certificate"),
         ({"ca_cert": str(tmp_path / "gone.pem")}, "gone.pem: No such file or directory"),
         ({"ca_cert": "x.pem", "pachd_address": "grpc://pachd"}, "ca_cert: grpc://pachd is not encrypted"),
-        ({"timeout": 0.0}, "timeout: must be more than 0 seconds, not 0"),
+        ({"timeout": 0.0}, "timeout: must be more than 0 seconds and at most 1e+09, not 0"),
+        ({"timeout": math.nan}, "timeout: must be more than 0 seconds and at most 1e+09, not nan"),
+        ({"timeout": math.inf}, "timeout: must be more than 0 seconds and at most 1e+09, not inf"),
     ]
     for options, message in cases:
         with pytest.raises(PachydermError) as error:
