@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 from pachyderm_sdk import Client
 
-from ansible_collections.gpulab.pachyderm.plugins.module_utils import _connection
+from ansible_collections.gpulab.pachyderm.plugins.module_utils import (
+    _connection,
+    _download,
+    _info_query,
+    _pipeline_specs,
+)
 from pachd_embedded.rpc import SERVICES, Method, methods_of
 from pachd_embedded.server import Server
 
@@ -121,3 +126,9 @@ def kill_before(patch: pytest.MonkeyPatch, lab: FaultLab, method: str, number: i
         return real(self, name, *arguments)
 
     patch.setattr(_connection._Calls, "_retried", retried)
+    # One call at a time, and none for long: a server that stops within this process can leave another's
+    # call without an end, which no process that is killed does.
+    patch.setattr(_connection, "_STREAM_SECONDS", 20.0)
+    patch.setattr(_info_query, "_CALLS", 1)
+    patch.setattr(_download, "_CALLS_AT_ONCE", 1)
+    patch.setattr(_pipeline_specs, "_AT_ONCE", 1)
