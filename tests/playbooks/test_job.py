@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from pachyderm_sdk.api import pfs, pps
 
+from tests.contract.lab import poll
+
 from .conftest import Lab
 from .pipelines import gpus, lab_with_data, spec
 
@@ -41,6 +43,10 @@ def pipeline(lab: Lab, script: str, **fields: Any) -> None:
 
 def states(result: dict[str, Any]) -> list[tuple[str, str]]:
     return [(one["pipeline"], one["state"].removeprefix("JOB_")) for one in result["jobs"]]
+
+
+def newest(lab: Lab) -> pps.JobInfo:
+    return next(iter(lab.client.pps.list_job(pipeline=PIPELINE, number=1)))
 
 
 def test_run_of_two_is_one_commit_in_the_data(data: Lab) -> None:
@@ -131,9 +137,11 @@ def test_restart_does_again_what_failed_and_nothing_after_a_success(data: Lab) -
 def test_stop(data: Lab) -> None:
     pipeline(data, "sleep 600")
     data.put("/c", b"c")
+    # Else it may begin between the two runs, and the diff names its state.
+    poll(lambda: newest(data).state == pps.JobState.JOB_RUNNING)
     stopped = job(data, action="stop", pipeline="p", reason="enough")
     assert [action["action"] for action in stopped["actions"]] == ["stop"]
-    info = next(iter(data.client.pps.list_job(pipeline=PIPELINE, number=1)))
+    info = newest(data)
     assert (info.state, info.reason) == (pps.JobState.JOB_KILLED, "enough")
     assert not job(data, action="stop", pipeline="p")["changed"]
 

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 # Of a request's body, in bytes.
 LARGEST_BODY = 1 << 20
+# Of one that is too large, so much is read before it is refused: a client that still sends sees no answer.
+_LARGEST_SKIMMED = 64 << 20
 # That a client may take for a request, in seconds.
 PATIENCE = 30.0
 
@@ -159,11 +161,17 @@ def _refuse_browsers(handler: BaseHTTPRequestHandler, names: set[str]) -> None:
         )
 
 
+def _skim(handler: BaseHTTPRequestHandler, length: int) -> None:
+    while length > 0 and (piece := handler.rfile.read(min(length, LARGEST_BODY))):
+        length -= len(piece)
+
+
 def _body(handler: BaseHTTPRequestHandler) -> dict[str, Any]:
     length = handler.headers.get("Content-Length", "0")
     if not length.isdecimal():
         raise RefusedError(400, f"Content-Length: {length!r} is no number")
     if int(length) > LARGEST_BODY:
+        _skim(handler, min(int(length), _LARGEST_SKIMMED))
         raise RefusedError(413, f"the body is larger than {LARGEST_BODY} bytes")
     content = handler.rfile.read(int(length))
     try:
