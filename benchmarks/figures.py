@@ -134,7 +134,7 @@ def site_figures(directory: Path, runs: int) -> None:
         state = directory / f"lab{run}"
         timed([sys.executable, ROOT / "examples/datasets/export.py", state / "data"])
         extra = {"lab_state": str(state), "pachyderm_embedded_address": address}
-        site = [BIN / "ansible-playbook", "site.yml", "-e", json.dumps(extra)]
+        site: list[str | Path] = [BIN / "ansible-playbook", "site.yml", "-e", json.dumps(extra)]
         try:
             up.append(timed(site))
             noop.append(timed(site))

@@ -92,7 +92,7 @@ def main() -> None:
     for group in options.only:
         print(f"load before: {' '.join(f'{load:.1f}' for load in os.getloadavg())}, {os.cpu_count()} cores\n")
         with tempfile.TemporaryDirectory(prefix="pachd-figures-") as directory:
-            took = seconds(lambda group=group, into=directory: GROUPS[group](Path(into), options.runs, sizes))
+            took = seconds(GROUPS[group], Path(directory), options.runs, sizes)
         print(f"\n{group}: {took:.0f} s\n", flush=True)
 
 
@@ -103,9 +103,9 @@ def named_groups(text: str) -> list[str]:
     return names
 
 
-def seconds(work: Callable[[], Any]) -> float:
+def seconds(work: Callable[..., Any], *arguments: Any) -> float:
     start = time.perf_counter()
-    work()
+    work(*arguments)
     return time.perf_counter() - start
 
 
@@ -136,9 +136,9 @@ def file_figures(directory: Path, runs: int, sizes: Sizes) -> None:
     first, *others = sizes.files
     more = (f"x{size / first:g} files" for size in others)
     table("seconds, repo of so many files", *(f"{size:,}" for size in sizes.files), *more)
-    for what, spent in times.items():
-        ratios = [statistics.median(_ratios(spent[first], spent[size])) for size in others]
-        medians = (shown(statistics.median(spent[size])) for size in sizes.files)
+    for what, of_size in times.items():
+        ratios = [statistics.median(_ratios(of_size[first], of_size[size])) for size in others]
+        medians = (shown(statistics.median(of_size[size])) for size in sizes.files)
         cells(what, *medians, *(f"x{ratio:.1f}" for ratio in ratios))
 
 
@@ -195,9 +195,10 @@ def job_figures(directory: Path, runs: int, sizes: Sizes) -> None:
                     times.setdefault(datums, {}).setdefault(workers, []).append(job(datums))
                 times.setdefault("none", {}).setdefault(workers, []).append(job(0))
     table("new datums", "1 worker, s", "2 workers, s", "real workers (1), s")
-    for datums in ("none", *sizes.datums):
-        medians = (shown(statistics.median(times[datums][workers])) for workers in (1, 2))
-        cells(f"{datums:,}" if isinstance(datums, int) else datums, *medians, REAL.get(datums, ""))
+    rows: list[str | int] = ["none", *sizes.datums]
+    for row in rows:
+        medians = (shown(statistics.median(times[row][workers])) for workers in (1, 2))
+        cells(f"{row:,}" if isinstance(row, int) else row, *medians, REAL.get(row, ""))
     few, many = sizes.datums[1], sizes.datums[-1]
     for workers in (1, 2):
         pairs = zip(times[few][workers], times[many][workers], strict=True)
@@ -256,8 +257,8 @@ def large_figures(directory: Path, runs: int, sizes: Sizes) -> None:
             name = f"large-{run}"
             client.pfs.create_repo(repo=pfs.Repo.from_uri(name))
             file = pfs.File.from_uri(f"{name}@master:/large")
-            times["bare in"].append(seconds(lambda f=frames: put(iter(f))))
-            times["in"].append(seconds(lambda f=frames, to=file: client.pfs.modify_file(additions(to, f))))
+            times["bare in"].append(seconds(put, iter(frames)))
+            times["in"].append(seconds(client.pfs.modify_file, additions(file, frames)))
             times["bare out"].append(seconds(lambda: check(get(b""), sizes.large)))
             answers = client.pfs.get_file(file=file)
             times["out"].append(seconds(lambda a=answers: check((frame.value for frame in a), sizes.large)))

@@ -68,6 +68,12 @@ PROOFS = [
         "mypy tests/contract/lab.py",
         "Incompatible types",
     ),
+    Proof(
+        "mypy: benchmarks",
+        append("benchmarks/figures.py", "BAD: int = 'text'\n"),
+        "mypy benchmarks",
+        "Incompatible types",
+    ),
     Proof("ruff check", append(ERRORS, "import tarfile\n"), "ruff check", "F401"),
     Proof("ruff format", append(ERRORS, "BAD = {  }\n"), "ruff format --check", "BAD = {}"),
     Proof("yamllint", append("site.yml", "# spaces:  \n"), "yamllint --strict .", "trailing-spaces"),

@@ -137,7 +137,7 @@ demo() {
 # One cache, so one after the other.
 types() {
     mypy -p pachd_embedded -p ansible_collections.gpulab.pachyderm.plugins -p testlab &&
-        mypy scripts roles/*/files/*.py examples/datasets tests molecule
+        mypy scripts roles/*/files/*.py examples/datasets benchmarks tests molecule
 }
 
 # What looks at the sources, in a minute or so.
