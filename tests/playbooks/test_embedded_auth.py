@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +13,9 @@ from typing import Any
 import pytest
 from pachyderm_sdk import Client
 
+from tests.ansible_runs import LOCAL, ROOT, checkout_playbook
 from tests.embedded.tls import Authority
 
-ROOT = Path(__file__).resolve().parents[2]
 PROCESS = ROOT / "roles/pachyderm_embedded/files/pachd_process.py"
 TOKEN = "root-token-of-this-test"
 
@@ -63,23 +62,7 @@ class Lab:
         }
         extra = self.play.with_name("variables.json")
         extra.write_text(json.dumps(given | variables))
-        command = [
-            str(Path(sys.executable).with_name("ansible-playbook")),
-            "-i",
-            "localhost,",
-            str(self.play),
-        ]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-        environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
-        done = subprocess.run(
-            [*command, "--extra-vars", f"@{extra}", *arguments],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
+        done = checkout_playbook(*LOCAL, "--extra-vars", f"@{extra}", str(self.play), *arguments)
         extra.unlink()
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from tests.ansible_runs import ROOT, checkout_playbook
 from tests.embedded.workers.pretended import DOCKER, Pretended
 
-ROOT = Path(__file__).resolve().parents[2]
 PROCESS = ROOT / "roles/pachyderm_embedded/files/pachd_process.py"
 EMBEDDED = ROOT / "embedded"
 SETTINGS = {"arguments": ["--address=127.0.0.1:0", "--gpus=0"]}
@@ -68,18 +67,7 @@ def play(state: Path, *arguments: str, **variables: Any) -> subprocess.Completed
         "pachyderm_embedded_address": "127.0.0.1:0",
         **variables,
     }
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), "playbooks/pachyderm.yml", *arguments]
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-    environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
-    return subprocess.run(
-        [*command, "--extra-vars", json.dumps(given)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return checkout_playbook("playbooks/pachyderm.yml", "--extra-vars", json.dumps(given), *arguments)
 
 
 @pytest.fixture

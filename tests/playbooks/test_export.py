@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
+from tests.ansible_runs import ROOT, ansible
+
 from .conftest import Lab
 from .pipelines import spec
-from .test_plugins import ROOT, ansible
 
 
 def play(home: Path, playbook: Path, *arguments: str, **variables: Any) -> tuple[int, str]:

@@ -4,38 +4,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
-from .conftest import Lab
+from tests.ansible_runs import LOCAL, ansible
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+from .conftest import Lab
 
 
 def play(lab: Lab, source: Path, *arguments: str) -> tuple[int, str]:
     """How many tasks changed something, and all that Ansible printed, on one line."""
     variables = {"address": lab.address, "source": str(source), "ansible_python_interpreter": sys.executable}
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "ansible", "playbook", str(HERE / "lab.yml")),
-            *("-i", "localhost,", "-c", "local", "-e", json.dumps(variables), *arguments),
-        ],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(source.parent),
-            "LANG": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-        },
-        cwd=source.parent,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    playbook = str(Path(__file__).parent / "lab.yml")
+    done = ansible("playbook", *LOCAL, "-e", json.dumps(variables), playbook, *arguments, home=source.parent)
     text = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 0, done.stdout + done.stderr
     changed = re.search(r"changed=(\d+)", text)

@@ -4,38 +4,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.ansible_runs import LOCAL, ROOT, ansible
+
 from .conftest import Lab
 
-ROOT = Path(__file__).resolve().parents[2]
 OLD_SPEC = ROOT / "examples/gpu/gpu-1.x.json"
-
-
-def ansible(
-    command: str, *arguments: str, home: Path, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ansible", command, *arguments],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-            **environment,
-        },
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
 
 
 def evaluate(home: Path, expressions: dict[str, str], **environment: str) -> dict[str, Any]:
@@ -57,7 +36,7 @@ def evaluate(home: Path, expressions: dict[str, str], **environment: str) -> dic
     }
     file = home / "play.yml"
     file.write_text(json.dumps([play]))
-    done = ansible("playbook", "-i", "localhost,", "-c", "local", str(file), home=home, **environment)
+    done = ansible("playbook", *LOCAL, str(file), home=home, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     found: dict[str, Any] = json.loads((home / "values.json").read_text())
     return found

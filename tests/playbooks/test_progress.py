@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.ansible_runs import ROOT, home_environment
+
 SECONDS = 240
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # Waits for the test, which writes into the pipe when it has seen enough.
@@ -65,16 +66,12 @@ class Run:
 
 
 def settings(home: Path, **environment: str) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "LC_ALL": "C.UTF-8",
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
+    ours = {
         "ANSIBLE_CALLBACKS_ENABLED": "gpulab.pachyderm.progress",
         "ANSIBLE_LOCAL_TEMP": str(home / "local"),
         "GPULAB_PROGRESS_INTERVAL": "0.05",
-        **environment,
     }
+    return home_environment(home, **ours | environment)
 
 
 def command(home: Path, tasks: list[dict[str, Any]], hosts: Sequence[str]) -> list[str]:

@@ -6,8 +6,6 @@ from __future__ import annotations
 import base64
 import json
 import logging
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +18,8 @@ from pachyderm_sdk.api import auth
 
 from pachd_embedded.log_lines import JsonLines
 from pachd_embedded.server import Server, Settings
+from tests.ansible_runs import LOCAL, ROOT, ansible
 
-ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = auth.Resource(type=auth.ResourceType.CLUSTER)
 HIDDEN = {
     "root token": "root-token-to-hide",
@@ -163,28 +161,16 @@ class Outputs:
         }
         (self.inputs / "play.yml").write_text(json.dumps(play()))
         (self.inputs / "variables.json").write_text(json.dumps(given | variables))
-        with (self.outputs / f"screen-{step}").open("wb") as screen:
-            subprocess.run(
-                [
-                    *(sys.executable, "-m", "ansible", "playbook", str(self.inputs / "play.yml")),
-                    *("-i", "localhost,", "-c", "local", "-vvv", "--diff"),
-                    *("-e", f"@{self.inputs / 'variables.json'}"),
-                ],
-                env={
-                    "PATH": os.environ["PATH"],
-                    "HOME": str(self.home),
-                    "LANG": "C.UTF-8",
-                    "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-                    "ANSIBLE_LOG_PATH": str(self.outputs / f"log-{step}"),
-                    "ANSIBLE_CACHE_PLUGIN": "ansible.builtin.jsonfile",
-                    "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(self.outputs / f"facts-{step}"),
-                },
-                cwd=self.home,
-                stdout=screen,
-                stderr=subprocess.STDOUT,
-                timeout=900,
-                check=False,
-            )
+        done = ansible(
+            "playbook",
+            *(*LOCAL, "-vvv", "--diff", "-e", f"@{self.inputs / 'variables.json'}"),
+            str(self.inputs / "play.yml"),
+            home=self.home,
+            ANSIBLE_LOG_PATH=str(self.outputs / f"log-{step}"),
+            ANSIBLE_CACHE_PLUGIN="ansible.builtin.jsonfile",
+            ANSIBLE_CACHE_PLUGIN_CONNECTION=str(self.outputs / f"facts-{step}"),
+        )
+        (self.outputs / f"screen-{step}").write_text(done.stdout + done.stderr)
         assert list((self.outputs / f"facts-{step}").iterdir())
         return list(json.loads((self.outputs / f"results-{step}").read_text()))
 

@@ -18,7 +18,8 @@ import pytest
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, pps
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.ansible_runs import ROOT, checkout_playbook
+
 PROCESS = ROOT / "roles/pachyderm_embedded/files/pachd_process.py"
 PIPELINES = [
     {
@@ -78,15 +79,9 @@ class Lab:
 
         Without `warned`, only a check-mode run may print a warning.
         """
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, *arguments]
-        command += ["--extra-vars", json.dumps(self.variables | variables)]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
-        environment |= {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"}
-        if path is not None:
-            environment["PATH"] = f"{path}:{environment['PATH']}"
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
+        extra = ("--extra-vars", json.dumps(self.variables | variables))
+        search = os.environ["PATH"] if path is None else f"{path}:{os.environ['PATH']}"
+        done = checkout_playbook(playbook, *arguments, *extra, PATH=search)
         assert "[WARNING]" not in done.stderr or warned or "--check" in arguments, done.stderr
         assert "[DEPRECATION WARNING]" not in done.stderr, done.stderr
         return Run(done.returncode, done.stdout + done.stderr)

@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from pachd_embedded.server import Server, Settings
+from tests.ansible_runs import LOCAL, ROOT, ansible
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/testing-playbooks.md"
 
 
@@ -40,23 +38,7 @@ def test_the_example_runs_as_it_stands_in_the_document(directory: Path) -> None:
         "control": f"http://{server.control}",
         "ansible_python_interpreter": sys.executable,
     }
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "ansible", "playbook", str(directory / "test.yml")),
-            *("-i", "localhost,", "-c", "local", "-e", json.dumps(variables)),
-        ],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(directory),
-            "LANG": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-        },
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    done = ansible("playbook", *LOCAL, "-e", json.dumps(variables), "test.yml", home=directory)
     server.stop(0)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"ok=12 .*failed=0 .*ignored=1", done.stdout), done.stdout

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +16,8 @@ from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, pps
 
 from pachd_embedded.server import Server, Settings
+from tests.ansible_runs import LOCAL, ROOT, ansible
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
 # What only a cluster can answer.
 CLUSTER = "gpulab.pachyderm.kubernetes_"
@@ -74,23 +72,8 @@ def test_the_tutorial_runs_as_it_stands_in_the_document(pachd: str, tmp_path: Pa
         "lab_examples": str(ROOT / "examples"),
         "lab_results": str(tmp_path / "results"),
     }
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "ansible", "playbook", str(tmp_path / "tutorial.yml")),
-            *("-i", "localhost,", "-c", "local", "-e", json.dumps(variables)),
-        ],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
-            "LANG": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-        },
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
+    given = (*LOCAL, "-e", json.dumps(variables))
+    done = ansible("playbook", *given, "tutorial.yml", home=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     pipeline = pps.Pipeline(name="gpu", project=pfs.Project(name="default"))
     jobs = Client.from_pachd_address(pachd).pps.list_job(pipeline=pipeline, history=-1)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +16,11 @@ from typing import Any
 
 import pytest
 
+from tests.ansible_runs import LOCAL, ROOT, ansible
+
 from .fault_labs import TOKEN, FaultLab, what_is_there
 from .test_workflow_kinds import PLAY, declared
 
-ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "2"))
 SEED = 7
 
@@ -47,26 +46,14 @@ class Workflow:
         """Exit status, and the names of the tasks whose end was seen; killed where a task starts."""
         events = self.directory / "events"
         events.write_text("")
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "ansible", "playbook", "play.yml", "-i", "localhost,", "-c", "local"),
-                *("-e", "@variables.json"),
-            ],
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(self.directory),
-                "LANG": "C.UTF-8",
-                "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-                "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "tests/nodes/plugins/callback"),
-                "ANSIBLE_CALLBACKS_ENABLED": "events",
-                "NODES_EVENTS": str(events),
-                "NODES_KILL_AT": kill_at,
-            },
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            timeout=900,
-            check=False,
+        done = ansible(
+            "playbook",
+            *(*LOCAL, "-e", "@variables.json", "play.yml"),
+            home=self.directory,
+            ANSIBLE_CALLBACK_PLUGINS=str(ROOT / "tests/nodes/plugins/callback"),
+            ANSIBLE_CALLBACKS_ENABLED="events",
+            NODES_EVENTS=str(events),
+            NODES_KILL_AT=kill_at,
         )
         assert done.returncode in (0, -9), done.stdout + done.stderr
         ended = [json.loads(line)["task"].split(" : ")[-1] for line in events.read_text().splitlines()]

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.ansible_runs import ROOT, ansible
+
 from .conftest import Lab
 
-ROOT = Path(__file__).resolve().parents[2]
 TOKEN, VALUE = "the-root-token-of-this-test", "swordfish-of-this-test"
 
 PLAY = """
@@ -108,23 +107,8 @@ def play(
     (directory / "variables.json").write_text(json.dumps(variables))
     # "localhost" is in the group, so that the playbooks of the collection take it.
     (directory / "hosts.yml").write_text("workflow: {hosts: {localhost: {}}}")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "ansible", "playbook", str(playbook), "-i", "hosts.yml", "-c", "local"),
-            *("-e", "@variables.json", "--diff", "-vvv", *arguments),
-        ],
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(directory),
-            "LANG": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "collections"),
-        },
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    given = ("-i", "hosts.yml", "-c", "local", "-e", "@variables.json", "--diff", "-vvv", *arguments)
+    done = ansible("playbook", str(playbook), *given, home=directory)
     text = " ".join((done.stdout + done.stderr).split())
     for hidden in (TOKEN, VALUE):
         assert hidden not in text

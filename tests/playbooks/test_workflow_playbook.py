@@ -9,8 +9,9 @@ from pathlib import Path
 
 import yaml
 
+from tests.ansible_runs import ROOT, ansible
+
 from .conftest import Lab
-from .test_plugins import ROOT, ansible
 
 
 def test_a_pachyderm_that_runs_already(lab: Lab, tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import yaml
 
-from .harness import ROOT, Case
+from tests.ansible_runs import ROOT
+
+from .harness import Case
 
 # What no value of the type can be read from.
 WRONG: dict[str, Any] = {

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.ansible_runs import checkout_playbook
+
 from . import nodes
 
-ROOT = Path(__file__).resolve().parents[3]
 HERE = Path(__file__).resolve().parent
 # Of includes whose tasks_from is templated Ansible takes those of all hosts for one: so each has its own.
 PLAY = {"name": "Render roles for all nodes at once", "hosts": "all"}
@@ -181,8 +179,7 @@ def run(cases: Mapping[str, Case], directory: Path, check: bool) -> dict[str, Re
     entries = sorted({case.tasks_from for case in cases.values()})
     (directory / "play.yml").write_text(json.dumps([{**PLAY, "tasks": [include(name) for name in entries]}]))
     events = directory / "events"
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")} | {
-        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+    environment = {
         "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "plugins/connection"),
         "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "plugins/callback"),
         "ANSIBLE_STDOUT_CALLBACK": "rendered",
@@ -193,13 +190,9 @@ def run(cases: Mapping[str, Case], directory: Path, check: bool) -> dict[str, Re
         "ANSIBLE_LOCAL_TEMP": str(directory / "tmp"),
         "ANSIBLE_HOME": str(directory / "home"),
         "RENDERED_EVENTS": str(events),
-        "LC_ALL": "C.UTF-8",
     }
-    command = [str(Path(sys.executable).with_name("ansible-playbook")), str(directory / "play.yml")]
-    command += ["--inventory", str(directory / "inventory.json"), *(["--check"] if check else [])]
-    process = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
-    )
+    arguments = ["--inventory", str(directory / "inventory.json"), *(["--check"] if check else [])]
+    process = checkout_playbook(str(directory / "play.yml"), *arguments, **environment)
     output = process.stdout + process.stderr
     # 2: a node failed, which is for the test to judge. Warnings and deprecations never are.
     assert process.returncode in (0, 2), output

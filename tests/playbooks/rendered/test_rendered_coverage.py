@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.ansible_runs import ROOT
+
 from .cases import TABLES
 from .conftest import Rendering
-from .harness import ROOT
 
 FILES = [
     str(path.relative_to(ROOT))
