@@ -16,22 +16,13 @@ import sys
 from collections.abc import Iterable
 
 import grpc
+from jinja2.filters import do_filesizeformat
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, pps
 
 WIDTH = 80
 # What a long name leaves of the last column, which may hold sentences.
 LAST_WIDTH = 24
-UNITS = ("B", "kB", "MB", "GB", "TB")
-
-
-def size_text(count: float) -> str:
-    """A number of bytes in the unit that suits it, powers of 1000: 391.4 kB."""
-    for unit in UNITS[:-1]:
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} {UNITS[-1]}"
 
 
 def shortened(text: str, width: int) -> str:
@@ -63,7 +54,7 @@ def table(title: str, header: tuple[str, ...], rows: Iterable[tuple[str, ...]], 
 def print_repos(client: Client) -> None:
     """Each repo of users and pipelines with the size of its master branch."""
     rows = [
-        (info.repo.name, size_text(info.size_bytes_upper_bound), info.description)
+        (info.repo.name, do_filesizeformat(info.size_bytes_upper_bound), info.description)
         for info in sorted(client.pfs.list_repo(type="user"), key=lambda info: info.repo.name)
     ]
     table("Repos", ("name", "size", "description"), rows, right="size")

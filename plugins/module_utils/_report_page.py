@@ -19,7 +19,6 @@ from ._report_text import STYLE, TEMPLATE
 
 # Jobs that are listed at once; the others are folded away.
 _LISTED = 30
-_UNITS = ("B", "kB", "MB", "GB", "TB")
 _BAD = ("failure", "killed", "unrunnable", "crashing")
 _GOOD = ("success", "running", "standby")
 
@@ -59,7 +58,6 @@ def _template() -> Any:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "size": size_text,
         "moment": moment_text,
         "state": state_text,
         "tone": tone,
@@ -68,15 +66,6 @@ def _template() -> Any:
         "style": Markup,
     }
     return environment.from_string(TEMPLATE)
-
-
-def size_text(count: float) -> str:
-    """A number of bytes in the unit that suits it, powers of 1000: 391.4 kB."""
-    for unit in _UNITS[:-1]:
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} {_UNITS[-1]}"
 
 
 def moment_text(text: str | None) -> str:

@@ -139,7 +139,7 @@ _PIPELINES = """
 <title>{{ box.name }}</title><rect width="{{ box_width }}" height="{{ box_height }}" rx="{{ 4 if box.pipeline else 18 }}"/>
 <text x="10" y="17">{{ box.label }}</text><text class="small" x="10" y="32">
 {%- if box.pipeline %}{{ 'stopped' if box.node.stopped else box.node.state | state }}{% if box.node.gpus %} · {{ box.node.gpus }} GPU{% endif %}
-{% else %}repo · {{ box.node.size_bytes | size }}{% endif -%}
+{% else %}repo · {{ box.node.size_bytes | filesizeformat }}{% endif -%}
 </text></g>
 {% endfor %}
 </svg></div>
@@ -157,7 +157,7 @@ _PIPELINES = """
 <table aria-labelledby="of-repos"><thead><tr><th scope="col">Repo</th><th scope="col" class="n">Size</th><th scope="col">Branches</th>
 <th scope="col">Description</th></tr></thead><tbody>
 {% for repo in lab.repos %}
-<tr><th scope="row">{{ repo.name | own }}</th><td class="n" data-as="size">{{ repo.size_bytes | size }}</td>\
+<tr><th scope="row">{{ repo.name | own }}</th><td class="n" data-as="size">{{ repo.size_bytes | filesizeformat }}</td>\
 <td data-as="branches">{{ repo.branches | join(', ') }}</td><td>{{ repo.description }}</td></tr>
 {% endfor %}
 </tbody></table>
@@ -197,7 +197,7 @@ width="{{ [bar.end - bar.run, 3] | max | round(1) }}" height="{{ 16 if bar.job.s
 {% for commit in lab.commits %}
 <tr><th scope="row">{{ commit.repo | own }}</th><td data-as="commit">{{ commit.id[:8] }}
 {% if commit.error %} <span class="bad">{{ commit.error }}</span>{% endif %}</td>
-<td class="n" data-as="size">{{ commit.size_bytes | size }}</td><td data-as="started">{{ commit.started | moment }}
+<td class="n" data-as="size">{{ commit.size_bytes | filesizeformat }}</td><td data-as="started">{{ commit.started | moment }}
 {%- if not commit.finished %}, open{% endif %}</td>
 <td data-as="made from">
 {%- for source in commit.provenance %}{% set name, at, id = (source | own).partition('@') %}{{ name }}@{{ id[:8] }}
