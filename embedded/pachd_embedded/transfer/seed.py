@@ -79,7 +79,7 @@ def _named(path: Path, holder: dict[str, Any], field: str, **defaults: Any) -> l
     complete = [{**wanted, **each} for each in entries]
     for each in complete:
         for name, default in wanted.items():
-            if each[name].__class__ is not default.__class__:  # True is no number
+            if type(each[name]) is not type(default):  # True is no number
                 raise TransferError(
                     f"{path}: {name} {each[name]!r} in {field} is no {type(default).__name__}"
                 )
