@@ -73,6 +73,11 @@ class Pachd:
     ) -> None:
         self._channel.close()
 
+    @functools.cached_property
+    def cluster_id(self) -> str:
+        """Which Pachyderm it is, whatever its address. Raises PachdError."""
+        return str(self.admin.inspect_cluster().id)
+
     @contextlib.contextmanager
     def deadline(self, seconds: float) -> Iterator[None]:
         """Calls inside the block, also those that stream, may take `seconds` each and no more."""

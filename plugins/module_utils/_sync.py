@@ -16,8 +16,9 @@ from ._names import branch_name, project_name, repo_name
 from ._patterns import Patterns
 from ._pfs_paths import clean, write_refusal
 from ._plan import Action, Outcome, Plan
-from ._sync_head import Head, read_head
+from ._sync_head import Head, list_files, read_head
 from ._sync_plan import Sync, TreeChange, plan_sync, refuse_overlaps, to_hash
+from ._sync_seen import Seen
 from ._sync_write import drop, write
 
 # Times that others may be quicker, each with a commit of theirs, before nothing more is tried.
@@ -70,10 +71,8 @@ def run_syncs(pachd: Pachd, syncs: Sequence[Sync], check_mode: bool) -> Outcome:
     """Brings the trees into their branches by one commit each; in check mode it only says how."""
     trees = [_tree(sync) for sync in syncs]
     refuse_overlaps(syncs, trees)
-    heads = [
-        read_head(pachd, sync, tree, missing_ok=check_mode) for sync, tree in zip(syncs, trees, strict=True)
-    ]
-    changes = [_change(*one) for one in zip(syncs, trees, heads, strict=True)]
+    heads = [read_head(pachd, sync, missing_ok=check_mode) for sync in syncs]
+    changes = [_change(pachd, *one) for one in zip(syncs, trees, heads, strict=True)]
     actions = tuple(action for one in zip(syncs, heads, changes, strict=True) for action in _actions(*one))
     plan = Plan(actions, tuple(text for head in heads for text in head.warnings))
     results = []
@@ -114,8 +113,8 @@ def _bring(pachd: Pachd, sync: Sync, tree: list[LocalFile], known: tuple[Head, T
     """
     for _attempt in range(_ATTEMPTS):
         if known is None:
-            head = read_head(pachd, sync, tree, missing_ok=False)
-            known = head, _change(sync, tree, head)
+            head = read_head(pachd, sync, missing_ok=False)
+            known = head, _change(pachd, sync, tree, head)
         head, change = known
         if head.abandoned:
             drop(pachd, head.abandoned)
@@ -129,10 +128,24 @@ def _bring(pachd: Pachd, sync: Sync, tree: list[LocalFile], known: tuple[Head, T
     )
 
 
-def _change(sync: Sync, tree: Sequence[LocalFile], head: Head) -> TreeChange:
-    hashes = hash_tree(sync.src, to_hash(tree, head.files), sync.trust_cache)
-    change = plan_sync(sync, tree, head.files, lambda file: hashes[file.source])
-    return replace(change, rewrite=bool(head.broken))
+def _change(pachd: Pachd, sync: Sync, tree: Sequence[LocalFile], head: Head) -> TreeChange:
+    hashes: Mapping[str, bytes] = {}
+
+    def hash_of(file: LocalFile) -> bytes:
+        return hashes[file.source]
+
+    seen = Seen(pachd.cluster_id, sync, head, tree)
+    if seen.same_sizes:
+        hashes = hash_tree(sync.src, tree, sync.trust_cache)
+        if seen.same(hash_of):
+            return TreeChange(unchanged=len(tree))
+    remote = list_files(pachd, sync, tree, head)
+    if not seen.same_sizes:
+        hashes = hash_tree(sync.src, to_hash(tree, remote), sync.trust_cache)
+    change = replace(plan_sync(sync, tree, remote, hash_of), rewrite=bool(head.broken))
+    if head.commit and not change:
+        seen.keep(hash_of)
+    return change
 
 
 def _result(sync: Sync, commit: str, changed: bool, change: TreeChange) -> dict[str, Any]:

@@ -23,20 +23,20 @@ FINISH_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a branch holds. `commit` is "" if there is no branch, `broken` is the error of its head commit.
+    """The newest finished commit of a branch, "" if there is none, and when it was finished.
 
-    `abandoned` is the commit that a sync which was killed has left open on top of it.
+    `broken` is the commit's error. `abandoned` is what a sync which was killed has left open on top of it.
     """
 
     commit: str = ""
-    files: tuple[RemoteFile, ...] = ()
+    finished: float = 0.0
     broken: str = ""
     warnings: tuple[str, ...] = ()
     abandoned: str = ""
 
 
-def read_head(pachd: Pachd, sync: Sync, tree: Sequence[LocalFile], missing_ok: bool) -> Head:
-    """What the branch holds that the sync is compared with.
+def read_head(pachd: Pachd, sync: Sync, missing_ok: bool) -> Head:
+    """The commit that the sync is compared with.
 
     With `missing_ok`, a repo that does not exist counts as an empty one. Raises PachydermError if it may not,
     or if the head is a commit that somebody has not finished.
@@ -62,9 +62,16 @@ def read_head(pachd: Pachd, sync: Sync, tree: Sequence[LocalFile], missing_ok: b
         return Head(warnings=warnings, abandoned=abandoned)
     if info.error:
         text = f"{sync.label}: its head has an error: {info.error}; it is rewritten"
-        return Head(info.commit.id, (), info.error, (*warnings, text), abandoned)
-    files = tuple(_files(pachd, info.commit, _patterns(sync, tree)))
-    return Head(info.commit.id, files, "", warnings, abandoned)
+        warnings = (*warnings, text)
+    return Head(info.commit.id, info.finished.timestamp(), info.error, warnings, abandoned)
+
+
+def list_files(pachd: Pachd, sync: Sync, tree: Sequence[LocalFile], head: Head) -> list[RemoteFile]:
+    """What the head holds that the sync is compared with. Nothing of a broken one can be relied on."""
+    if not head.commit or head.broken:
+        return []
+    commit = sdk().pfs.Commit(repo=repo_message(sync.project, sync.repo), id=head.commit)
+    return list(_files(pachd, commit, _patterns(sync, tree)))
 
 
 def _settled(pachd: Pachd, sync: Sync, branch: Any) -> tuple[Any, str]:

@@ -149,6 +149,8 @@ def to_hash(local: Sequence[LocalFile], remote: Sequence[RemoteFile]) -> list[Lo
 
 def refuse_overlaps(syncs: Sequence[Sync], trees: Sequence[Sequence[LocalFile]]) -> None:
     """Raises PachydermError where two syncs would undo each other at each run, or cannot both be there."""
+    if len(syncs) == 1:
+        return
     owners: dict[tuple[str, str], int] = {}
     for index, (sync, tree) in enumerate(zip(syncs, trees, strict=True)):
         for file in tree:

@@ -103,9 +103,13 @@ options:
         time of the last change to any of that (ctime) is another than when it was last read. So it sees an
         edit that puts mtime back. It does not see what goes past the file system, as a damaged disk does.
       - V(always) reads every file that the branch has in the same size.
+      - With either, a commit that was compared with O(src) and found to hold it is not listed again, as a
+        finished commit never changes. It is listed where the head of the branch, the cluster, an option of
+        this sync, or a path, size or hash of the tree is another one, and by the run after one that wrote.
       - Hashes are kept in C($XDG_CACHE_HOME/gpulab.pachyderm) (C(~/.cache/gpulab.pachyderm)) of the user that
-        the module runs as, also in check mode, one file for each O(src), readable by that user only. They may
-        be deleted at any time. A file that was changed less than two seconds before it was read is not kept.
+        the module runs as, also in check mode, one file for each O(src), and beside them a small file for
+        each sync that tells which commit was compared, readable by that user only. They may be deleted at any
+        time. The hash of a file that was changed less than two seconds before it was read is not kept.
     type: str
     choices: [cached, always]
     default: cached

@@ -36,7 +36,7 @@ ROWS: dict[str, Row] = {
         "sync",
         scenes.sync,
         (
-            *("InspectRepo", "InspectBranch", "InspectCommit", "GlobFile"),
+            *("InspectCluster", "InspectRepo", "InspectBranch", "InspectCommit", "GlobFile"),
             *("CreateFileSet", "StartCommit", "AddFileSet", "FinishCommit"),
         ),
         atomic=True,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils import _hash_cache
+from ansible_collections.gpulab.pachyderm.plugins.module_utils._cache_file import digest
 
 
 def silently(name: str) -> Callable[[Any], None]:
@@ -17,11 +18,11 @@ def silently(name: str) -> Callable[[Any], None]:
         before = _hash_cache.stamp_of(file.stat())
         file.write_bytes(b"X" * file.stat().st_size)
         after = _hash_cache.stamp_of(file.stat())
-        (kept,) = (lab.directory / "cache").glob("*/*")
+        (kept,) = (path for path in (lab.directory / "cache").glob("*/*") if path.is_file())
         body = kept.read_bytes()[len(_hash_cache.MAGIC) + 32 :]
         pack = _hash_cache._RECORD.pack
         assert pack(*before, b"")[:40] in body
         body = body.replace(pack(*before, b"")[:40], pack(*after, b"")[:40])
-        kept.write_bytes(_hash_cache.MAGIC + _hash_cache._digest(body) + body)
+        kept.write_bytes(_hash_cache.MAGIC + digest(body) + body)
 
     return damage
