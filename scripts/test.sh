@@ -181,7 +181,8 @@ stage_versions() {
 
 stage_unit() { tests "unit tests" tests/unit tests/meta tests/testlab tests/report; }
 stage_embedded() { tests "tests of the embedded pachd" tests/embedded tests/contract; }
-stage_playbooks() { tests "tests of modules, roles and playbooks" tests/playbooks; }
+# Its tests wait for other processes for a third of their time.
+stage_playbooks() { tests "tests of modules, roles and playbooks" tests/playbooks -n 3; }
 
 # usable STAGE: whether this machine can run nodes; else the stage is skipped.
 usable() {
@@ -220,12 +221,17 @@ stage_demo() { check "make demo" demo; }
 
 stages=("$@")
 [ $# -gt 0 ] || stages=(lint unit embedded playbooks nodes demo)
+took=()
 for number in "${!stages[@]}"; do
     printf '\n=== %d/%d %s\n' $((number + 1)) ${#stages[@]} "${stages[$number]}"
+    stage_started=$SECONDS
     "stage_${stages[$number]}"
+    took+=("${stages[$number]} $((SECONDS - stage_started)) s")
 done
 
-printf '\n=== %d s\n' "$SECONDS"
+printf '\n=== %d s:' "$SECONDS"
+printf ' %s;' "${took[@]}"
+printf '\n'
 for failure in "${failures[@]+"${failures[@]}"}"; do
     printf 'failed: %s\n' "$failure"
 done

@@ -128,7 +128,7 @@ def kill_before(patch: pytest.MonkeyPatch, lab: FaultLab, method: str, number: i
     patch.setattr(_connection._Calls, "_retried", retried)
     # One call at a time, and none for long: a server that stops within this process can leave another's
     # call without an end, which no process that is killed does.
-    patch.setattr(_connection, "_STREAM_SECONDS", 20.0)
+    patch.setattr(_connection, "_STREAM_SECONDS", 5.0)
     patch.setattr(_info_query, "_CALLS", 1)
     patch.setattr(_download, "_CALLS_AT_ONCE", 1)
     patch.setattr(_pipeline_specs, "_AT_ONCE", 1)
