@@ -18,7 +18,7 @@ p { margin: .4rem 0; } .soft { color: var(--soft); } a { color: var(--repo); }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
   min-width: 4.5rem; }
-td.n, th.n { text-align: right; }
+td.n, th.n { text-align: right; padding-right: 1.5rem; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .4rem; background: var(--panel); }
 .scroll:focus-visible, summary:focus-visible, pre:focus-visible { outline: 2px solid var(--repo); }
 .graph { display: block; }
@@ -180,15 +180,15 @@ width="{{ [bar.end - bar.run, 3] | max | round(1) }}" height="{{ 16 if bar.job.s
 </svg></div>
 {% endfor %}
 <p class="soft">A thin line is a job that waits, a bar one that runs; a higher bar is one that failed.</p>
+{% for log in lab.logs %}
+<h3>Last lines of {{ log.pipeline | own }}, job {{ log.job[:8] }}</h3>
+<pre tabindex="0" aria-label="Log of {{ log.pipeline | own }}">{{ log.lines | join('\\n') }}</pre>
+{% endfor %}
 {{ job_table(lab.jobs[:listed], 'Newest jobs') }}
 {% if lab.jobs | length > listed %}
 <details><summary>{{ lab.jobs | length - listed }} older jobs</summary>{{ job_table(lab.jobs[listed:], 'Older jobs') }}</details>
 {% endif %}
 {% else %}<p class="soft">No job ran so far.</p>{% endif %}
-{% for log in lab.logs %}
-<h3>Last lines of {{ log.pipeline | own }}, job {{ log.job[:8] }}</h3>
-<pre tabindex="0" aria-label="Log of {{ log.pipeline | own }}">{{ log.lines | join('\\n') }}</pre>
-{% endfor %}
 </section>
 <section aria-labelledby="commits"><h2 id="commits">Newest commits</h2>
 {% if lab.commits %}

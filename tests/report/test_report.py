@@ -62,6 +62,12 @@ def test_the_data_have_no_secret_of_a_spec(tmp_path: Path) -> None:
         assert "hush" not in path.read_text()
 
 
+def test_the_log_of_a_failure_is_above_the_list_of_jobs(tmp_path: Path) -> None:
+    write(tmp_path, labs.whole(pipelines=5, jobs=9))
+    text = (tmp_path / "report.html").read_text()
+    assert 0 < text.index("Last lines of step-04") < text.index('aria-label="Newest jobs"')
+
+
 def test_what_does_not_answer_is_told() -> None:
     gone = {"failed": False, "failed_when_result": False, "msg": "pachd at x:\n no answer"}
     found = {
