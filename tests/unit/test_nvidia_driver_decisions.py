@@ -105,6 +105,25 @@ def test_nothing_is_to_be_done_where_all_is_well() -> None:
     assert conclude("__nvidia_driver_parameters_pending", {"driver_predates": True}) is False
 
 
+@pytest.mark.parametrize(
+    ("packages", "variables", "asked"),
+    [
+        ({}, {}, False),
+        # What apt itself must be asked.
+        ({}, {"packages": ["nvidia-smi=535*"]}, True),
+        ({}, {"version": "550.163.01"}, True),
+        # Not the role's yet, or nothing tells whether they are: others may have brought them along.
+        ({"nvidia-smi": {"version": "535.261.03-1", "held": False}}, {}, True),
+        ({}, {"hold": False}, True),
+    ],
+)
+def test_apt_is_asked_only_where_it_may_have_something_to_do(
+    packages: dict[str, Any], variables: dict[str, Any], asked: bool
+) -> None:
+    node = {"packages": {**NODE["packages"], **packages}}
+    assert conclude("__nvidia_driver_asks_apt", node, **variables) is asked
+
+
 def test_a_rerun_upgrades_nothing() -> None:
     """`latest` upgrades on a rerun (stackhpc 315): what is installed is what is wanted."""
     assert conclude("__nvidia_driver_wanted", {}) == "535.261.03*"

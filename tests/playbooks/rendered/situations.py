@@ -175,7 +175,7 @@ SITUATIONS: dict[str, Case] = {
     ),
     "no module after all": driver(
         T4,
-        {"module": "command", "with": "dkms", "result": {"rc": 1, "stdout": "", "stderr": "bad gcc"}},
+        {"module": "command", "with": "dkms autoinstall", "result": {"rc": 1, "stderr": "bad gcc"}},
         nvidia={"installed": None, "loaded": None, "library": T4.version},
         variables={"hold": False},
     ),

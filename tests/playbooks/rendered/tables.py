@@ -56,6 +56,14 @@ def removed(done: Rendered) -> set[str]:
     return {bare(name) for call in calls for name in requested(call)}
 
 
+def held_by_dpkg(done: Rendered) -> set[str]:
+    """Packages that dpkg was told to hold, one by one or as the lines of one command."""
+    given = [call.args["stdin"] for call in done.of("command") if call.command == "dpkg --set-selections"]
+    lines = [line.split() for text in given for line in text.splitlines()]
+    calls = [(call.args["name"], call.args["selection"]) for call in done.of("dpkg_selections")]
+    return {name for name, selection in [*lines, *calls] if selection == "hold"}
+
+
 def streams(done: Rendered) -> set[str]:
     """Module streams of dnf: what its file of enabled streams is to say."""
     return set(re.findall(r"^stream=(\S+)$", "\n".join(done.written), re.MULTILINE))

@@ -9,7 +9,7 @@ from .cases_driver import ROWS
 from .conftest import Rendering
 from .harness import Rendered
 from .situations import REFUSED
-from .tables import acts, contents, installed, removed, repositories, versions
+from .tables import acts, contents, held_by_dpkg, installed, removed, repositories, versions
 
 
 def position(done: Rendered, module: str, words: str) -> int:
@@ -106,11 +106,7 @@ def test_a_rerun_does_not_upgrade(name: str, rendering: Rendering) -> None:
     assert done.failure == ""
     assert acts(done) == []
     assert done.changed == []
-    (apt,) = done.of("apt")
-    assert apt.args["update_cache"] is False
-    version = done.facts["nvidia_driver_result"]["version"]
-    pinned = {package: pin for package, pin in versions(done).items() if "modules" not in package}
-    assert set(pinned.values()) - {f"{version}*"} <= {"580.*"}
+    assert done.of("apt") == []
     assert done.facts["nvidia_driver_result"]["reboot_needed"] is False
 
 
@@ -128,8 +124,7 @@ def test_nothing_is_ever_asked_for_in_its_latest_version(table: str, rendering: 
 
 def test_unattended_upgrades_cannot_split_module_and_library(rendering: Rendering) -> None:
     done = rendering("driver")["debian12 T4"]
-    held = {call.args["name"] for call in done.of("dpkg_selections") if call.args["selection"] == "hold"}
-    assert {"nvidia-kernel-dkms", "libnvidia-ml1", "libcuda1", "nvidia-smi"} <= held
+    assert {"nvidia-kernel-dkms", "libnvidia-ml1", "libcuda1", "nvidia-smi"} <= held_by_dpkg(done)
     line = next(line for line in rendering("driver")["alma9 V100"].commands if "versionlock add" in line)
     assert {"kmod-nvidia-latest-dkms", "nvidia-driver-cuda"} <= set(line.split())
 

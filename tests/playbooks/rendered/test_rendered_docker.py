@@ -8,7 +8,7 @@ import pytest
 from .cases_docker import CHECKED, ROWS, Row
 from .conftest import Rendering
 from .harness import Rendered
-from .tables import bare, installed, predicted, repositories, versions
+from .tables import bare, held_by_dpkg, installed, predicted, repositories, versions
 
 
 def archives(row: Row, done: Rendered) -> list[str]:
@@ -69,8 +69,7 @@ def test_check_mode_predicts_the_same_and_changes_nothing(name: str, rendering: 
 def test_the_packages_of_the_toolkit_are_held(name: str, rendering: Rendering) -> None:
     row, done = ROWS[name], rendering("docker")[name]
     if not row.dnf:
-        held = {call.args["name"] for call in done.of("dpkg_selections") if call.args["selection"] == "hold"}
-        assert held == set(row.packages)
+        assert held_by_dpkg(done) == set(row.packages)
     elif row.url:
         (call,) = done.of("yum_repository")
         assert call.args["exclude"] == ["*nvidia-container*", "nvidia-docker2"]
