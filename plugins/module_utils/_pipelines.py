@@ -66,6 +66,19 @@ def parse_task(params: Mapping[str, Any]) -> Task:
     return Task(tuple(ordered(found)), target, params["create_repos"], wait_timeout if wait else None)
 
 
+def named(specs: Sequence[Spec]) -> list[str]:
+    """project/name of each of what pachyderm_pipeline takes as `pipelines`. Raises PachydermError.
+
+    In `specs` the values of transform.env are overwritten, as by parse_task.
+    """
+    given = copy.deepcopy(list(specs))
+    for spec in specs:
+        forget_env(spec)
+    target = Target("absent", False, False, False)
+    params = {"name": None, "pipeline": None, "src": None, "pipelines": given}
+    return [_pipeline(spec, where, "default", target).label for spec, where in _specs(params)]
+
+
 def _specs(params: Mapping[str, Any]) -> Iterator[tuple[Spec, str]]:
     """Each spec, or mapping with only a name, and where it is from."""
     if params["name"] is not None:

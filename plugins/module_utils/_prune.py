@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,13 +16,16 @@ from ._info_query import for_each
 from ._messages import pipeline_message, repo_message
 from ._metadata import Change, write_metadata
 from ._pipeline_reads import read_pipelines
+from ._pipelines import named
 from ._plan import Action, Outcome, Plan
-from ._prune_plan import CREATED, Key, Lab, Thing, plan_prune
+from ._prune_plan import ANNOUNCED, CREATED, HOME, Key, Lab, Thing, plan_announcement, plan_prune
 from ._repos import repo_picker
 from ._sdk import sdk
 
 # The key of Pachyderm's metadata is this and the name of the lab.
 MARK = "gpulab.lab."
+# Notes of what a run is about to make: this, the name of the lab, a kind and a name.
+NOTE = "gpulab.announced."
 KINDS = ("projects", "repos", "branches", "pipelines")
 _KIND = {"projects": "project", "repos": "repo", "branches": "branch", "pipelines": "pipeline"}
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -36,9 +39,10 @@ _FORMS = {
 
 def parse_lab(params: Mapping[str, Any]) -> Lab:
     """Reads the options. Raises PachydermError."""
+    # First of all, since it takes out of the options what nobody is to see.
+    declared = {("pipeline", name) for name in named(params["specs"])}
     if not _NAME.fullmatch(params["lab"]):
         raise PachydermError(f'lab: "{params["lab"]}": only letters, digits, ".", "-" and "_" are allowed')
-    declared = set()
     for kind in KINDS:
         for index, name in enumerate(params[kind]):
             if not _FORMS[kind].fullmatch(name):
@@ -52,7 +56,12 @@ def parse_lab(params: Mapping[str, Any]) -> Lab:
         if action.get("action") == "create"
     }
     return Lab(
-        params["lab"], frozenset(declared), frozenset(created & declared), params["prune"], params["data"]
+        params["lab"],
+        frozenset(declared),
+        frozenset(created & declared),
+        params["prune"],
+        params["data"],
+        params["announce"],
     )
 
 
@@ -65,27 +74,32 @@ def run_lab(pachd: Pachd, lab: Lab, check_mode: bool) -> Outcome:
 
 
 def _planned(pachd: Pachd, lab: Lab) -> Plan:
-    actual = read_things(pachd)
+    projects = list(pachd.pfs.list_project())
+    announced = {key for project in projects for key in _notes(lab, project.metadata)}
+    actual = read_things(pachd, projects)
+    if lab.announce:
+        return plan_announcement(lab, actual, announced)
     if lab.prune:
         actual |= {
             key: replace(thing, has_data=_has_commits(pachd, key[1]))
             for key, thing in actual.items()
             if key[0] == "repo" and thing.marks.get(lab.name) == CREATED and key not in lab.declared
         }
-    return plan_prune(lab, actual)
+    return plan_prune(lab, actual, announced)
 
 
 def _apply(pachd: Pachd, lab: Lab, plan: Plan) -> None:
-    write_metadata(pachd, [_edit(lab, action) for action in plan.actions if action.verb != "delete"])
+    edits = [edit for action in plan.actions if action.verb != "delete" for edit in _edits(lab, action)]
+    write_metadata(pachd, edits)
     for action in plan.actions:
         if action.verb == "delete":
             _delete(pachd, action)
 
 
-def read_things(pachd: Pachd) -> dict[Key, Thing]:
+def read_things(pachd: Pachd, projects: Iterable[Any]) -> dict[Key, Thing]:
     """Every project, user repo, branch and pipeline, with its marks and with what needs it."""
     marks: dict[Key, dict[str, str]] = {}
-    for project in pachd.pfs.list_project():
+    for project in projects:
         marks["project", project.project.name] = _marks(project.metadata)
     infos = list(pachd.pfs.list_repo(type=""))
     pipelines = {_label(info.repo) for info in infos if info.repo.type == "spec"}
@@ -148,17 +162,37 @@ def _has_commits(pachd: Pachd, label: str) -> bool:
     return any(pachd.pfs.list_commit(repo=_repo(label), number=1, origin_kind=kind, all=True))
 
 
-def _edit(lab: Lab, action: Action) -> tuple[dict[str, Any], Change]:
+def _notes(lab: Lab, metadata: Mapping[str, str]) -> Iterator[Key]:
+    prefix = f"{NOTE}{lab.name}:"
+    for text in metadata:
+        if text.startswith(prefix):
+            kind, _colon, name = text.removeprefix(prefix).partition(":")
+            yield kind, name
+
+
+def _edits(lab: Lab, action: Action) -> Iterator[tuple[dict[str, Any], Change]]:
+    """A mark and the end of its note are one call, so no kill comes between them."""
+    home = {"project": sdk().pfs.ProjectPicker(name=HOME[1])}
+    note = f"{NOTE}{lab.name}:{action.kind}:{action.name}"
+    if action.verb == "announce":
+        yield home, {note: ""}
+        return
+    if action.before == {"mark": ANNOUNCED}:
+        yield home, {note: None}
+    if action.verb != "withdraw":
+        yield _target(action), {f"{MARK}{lab.name}": action.item}
+
+
+def _target(action: Action) -> dict[str, Any]:
     pfs = sdk().pfs
-    change = {f"{MARK}{lab.name}": action.item}
     if action.kind == "project":
-        return {"project": pfs.ProjectPicker(name=action.name)}, change
+        return {"project": pfs.ProjectPicker(name=action.name)}
     repo, _at, branch = action.name.partition("@")
     project, name = repo.split("/")
     picker = repo_picker((project, name))
     if action.kind == "branch":
-        return {"branch": pfs.BranchPicker(name=pfs.BranchPickerBranchName(repo=picker, name=branch))}, change
-    return {"repo": picker}, change
+        return {"branch": pfs.BranchPicker(name=pfs.BranchPickerBranchName(repo=picker, name=branch))}
+    return {"repo": picker}
 
 
 def _delete(pachd: Pachd, action: Action) -> None:

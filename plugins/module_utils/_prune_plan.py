@@ -10,7 +10,9 @@ from ._plan import Action, Plan
 
 Key = tuple[str, str]  # (kind, name): ("repo", "default/data"), ("branch", "default/data@master")
 
-CREATED, DECLARED = "created", "declared"
+CREATED, DECLARED, ANNOUNCED = "created", "declared", "announced"
+# It is always there, and its metadata everybody may write; so it bears the notes of what is not there yet.
+HOME: Key = ("project", "default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +30,40 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """What a run of the lab declares, what of that it created, and whether the rest goes, also with data."""
+    """What a run of the lab declares, what of that it created, and whether the rest goes, also with data.
+
+    With `announce`, the run is yet to come.
+    """
 
     name: str
     declared: frozenset[Key]
     created: frozenset[Key]
     prune: bool = False
     data: bool = False
+    announce: bool = False
 
 
-def plan_prune(lab: Lab, actual: Mapping[Key, Thing]) -> Plan:
-    """Marks for what is declared; with `prune` the end of what this lab, and no other, made and dropped."""
+def plan_announcement(lab: Lab, actual: Mapping[Key, Thing], announced: Collection[Key]) -> Plan:
+    """Notes of what is declared and not there, for a run that is about to make it.
+
+    What is `announced` already, and bears no mark by now, an earlier run made that was killed.
+    """
     marks = [
-        Action("mark", kind, name, _shown(had), _shown(word), word)
-        for (kind, name), had, word in _marks(lab, actual)
+        _mark(key, None, CREATED, announced)
+        for key in sorted(announced)
+        if key in actual and lab.name not in actual[key].marks
     ]
+    missing = lab.declared - set(actual) if HOME in actual else set()
+    notes = [Action("announce", *key, _shown(None), _shown(ANNOUNCED)) for key in sorted(missing)]
+    kept = missing & set(announced)
+    new = [note for note in notes if (note.kind, note.name) not in kept]
+    return Plan((*marks, *_withdrawals({*announced} - kept, marks), *new))
+
+
+def plan_prune(lab: Lab, actual: Mapping[Key, Thing], announced: Collection[Key] = ()) -> Plan:
+    """Marks for what is declared; with `prune` the end of what this lab, and no other, made and dropped."""
+    marks = [_mark(key, had, word, announced) for key, had, word in _marks(lab, actual)]
+    marks += _withdrawals(announced, marks)
     if not lab.prune:
         return Plan(tuple(marks))
     dropped = {
@@ -57,6 +78,19 @@ def plan_prune(lab: Lab, actual: Mapping[Key, Thing]) -> Plan:
     going, warnings = _going(lab, mine, actual)
     deletes = [Action("delete", *key, {"lab": lab.name}, None) for key in _readers_first(going, actual)]
     return Plan((*marks, *released, *deletes), tuple(warnings))
+
+
+def _mark(key: Key, had: str | None, word: str, announced: Collection[Key]) -> Action:
+    shown = ANNOUNCED if had is None and key in announced else had
+    return Action("mark", *key, _shown(shown), _shown(word), word)
+
+
+def _withdrawals(announced: Collection[Key], marks: Collection[Action]) -> list[Action]:
+    """A mark takes the place of a note; the other notes have had their time."""
+    marked = {(mark.kind, mark.name) for mark in marks if mark.before == _shown(ANNOUNCED)}
+    return [
+        Action("withdraw", *key, _shown(ANNOUNCED), _shown(None)) for key in sorted({*announced} - marked)
+    ]
 
 
 def _marks(lab: Lab, actual: Mapping[Key, Thing]) -> Iterator[tuple[Key, str | None, str]]:

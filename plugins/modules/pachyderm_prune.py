@@ -62,6 +62,21 @@ options:
     type: list
     elements: str
     default: []
+  specs:
+    description:
+      - More pipelines, in the form that O(ignore:pipelines) of M(gpulab.pachyderm.pachyderm_pipeline) has.
+        A spec without a project is of C(default).
+    type: list
+    elements: dict
+    default: []
+  announce:
+    description:
+      - The run is about to make what is declared and not there. It is noted in the metadata of project
+        C(default), until a call without O(announce) marks what the run made. Nothing is deleted.
+      - Where no such call came, since the run was killed, the next one with O(announce) marks what is noted
+        and there by now as C(created). That may also be what others made under such a name meanwhile.
+    type: bool
+    default: false
   actions:
     description:
       - What the modules of this run returned as C(actions). What they created of what is declared is
@@ -85,6 +100,14 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Note what is about to be made, so that a run that is killed owns it, too
+  gpulab.pachyderm.pachyderm_prune:
+    lab: vision
+    repos: [default/data, default/images]
+    specs:
+      - src: /srv/vision/pipelines.yml
+    announce: true
+
 - name: Make the repos of the lab
   gpulab.pachyderm.pachyderm_repo:
     repos:
@@ -112,7 +135,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was marked, released and deleted, in that order; in check mode what would be.
+  description:
+    - What was marked, released and deleted, in that order; in check mode what would be.
+    - C(announce) and C(withdraw) are of the notes of O(announce).
   returned: success
   type: list
   elements: dict
@@ -128,6 +153,8 @@ NAMES: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
 ARGUMENTS: dict[str, Any] = {
     "lab": {"type": "str", "required": True},
     **dict.fromkeys(KINDS, NAMES),
+    "specs": {"type": "list", "elements": "dict", "default": []},
+    "announce": {"type": "bool", "default": False},
     "actions": {"type": "list", "elements": "dict", "default": []},
     "prune": {"type": "bool", "default": False},
     "data": {"type": "bool", "default": False},

@@ -77,7 +77,7 @@ def test_the_role_prunes_what_earlier_runs_made(lab: Lab, tmp_path: Path) -> Non
     }
     less = whole | {"pachyderm_workflow_repos": [], "pachyderm_workflow_pipelines": []}
     pruned = less | {"pachyderm_workflow_prune": True}
-    assert play(tmp_path, apply, **whole)[0] == 3
+    assert play(tmp_path, apply, **whole)[0] == 4
     assert play(tmp_path, apply, **whole)[0] == 0
     assert play(tmp_path, apply, **less)[0] == 0
     seen = lab.mutations()

@@ -93,6 +93,35 @@ def test_a_whole_lab_goes_readers_first(lab: Lab) -> None:
     assert left(lab) == set()
 
 
+def test_what_a_killed_run_made_is_its_labs(lab: Lab) -> None:
+    lab.run("repo", name="before")
+    spec_p = spec("p", "data")
+    everything: dict[str, Any] = {
+        "projects": ["vision"],
+        "repos": ["default/before", "default/data", "default/later"],
+        "branches": ["default/data@x"],
+        "specs": [spec_p],
+    }
+    new = ["branch default/data@x", "pipeline default/p", "project vision", "repo default/data"]
+    noted = [("announce", name) for name in [*new, "repo default/later"]]
+    assert prune(lab, **everything, announce=True) == (noted, [])
+    assert prune(lab, **everything, announce=True) == ([], [])
+    lab.run("project", name="vision")
+    lab.run("repo", name="data")
+    lab.run("branch", repo="data", name="x")
+    lab.run("pipeline", pipeline=spec_p)
+    # Killed. By the next run, one thing is declared no more.
+    less = everything | {"repos": ["default/before", "default/data"]}
+    marked = [("mark", name) for name in new]
+    assert prune(lab, **less, announce=True) == ([*marked, ("withdraw", "repo default/later")], [])
+    assert prune(lab, **less, prune=True) == ([("mark", "repo default/before")], [])
+    gone = ["pipeline default/p", "project vision", "repo default/data"]
+    released = ("release", "repo default/before")
+    assert prune(lab, prune=True) == ([released, *(("delete", name) for name in gone)], [])
+    assert left(lab) == {"default/before"}
+    assert not lab.client.pfs.inspect_project(project=pfs.Project(name="default")).metadata
+
+
 def test_branches(lab: Lab) -> None:
     lab.run("repo", name="data")
     data = pfs.Repo(name="data", type="user", project=pfs.Project(name="default"))

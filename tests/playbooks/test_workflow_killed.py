@@ -67,8 +67,10 @@ def workflow(
     @contextmanager
     def one() -> Iterator[Workflow]:
         made = Workflow(tmp_path_factory.mktemp("workflow"), capsys)
-        yield made
-        made.lab.server.stop(grace=0)
+        try:
+            yield made
+        finally:
+            made.lab.server.stop(grace=0)
 
     return one
 

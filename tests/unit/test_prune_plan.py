@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._prune_plan import (
     CREATED,
     DECLARED,
+    HOME,
     Key,
     Lab,
     Thing,
+    plan_announcement,
     plan_prune,
 )
 
@@ -21,6 +23,7 @@ KEYS: list[Key] = [
     ("branch", "p/a@m"),
     ("branch", "p/b@m"),
 ]
+VERBS = ("announce", "mark", "withdraw")
 keys = st.sampled_from(KEYS)
 marks = st.dictionaries(st.sampled_from(["mine", "theirs"]), st.sampled_from([CREATED, DECLARED]))
 things = st.builds(
@@ -85,3 +88,25 @@ def test_readers_go_first_and_branches_with_their_repo() -> None:
     }
     plan = plan_prune(Lab("mine", frozenset(), frozenset(), prune=True), actual)
     assert [(a.kind, a.name) for a in plan.actions] == [pipeline, repo, project]
+
+
+@given(labs, st.dictionaries(keys, things), st.frozensets(keys))
+def test_what_a_killed_run_made_is_the_labs_and_nothing_else(
+    lab: Lab, actual: dict[Key, Thing], announced: frozenset[Key]
+) -> None:
+    actual = {**actual, HOME: Thing()}
+    plan = plan_announcement(lab, actual, announced)
+    done = {verb: {(a.kind, a.name) for a in plan.actions if a.verb == verb} for verb in VERBS}
+    assert done["mark"] == {key for key in announced & set(actual) if "mine" not in actual[key].marks}
+    noted = (announced - done["mark"] - done["withdraw"]) | done["announce"]
+    assert noted == lab.declared - set(actual)
+    assert sum(map(len, done.values())) == len(plan.actions)
+    # Without a kill, all notes go with the end of the run.
+    ended = plan_prune(lab, actual, noted)
+    taken = [a for a in ended.actions if a.before == {"mark": "announced"}]
+    assert {(a.kind, a.name) for a in taken} == noted
+
+
+def test_without_the_default_project_nothing_is_noted() -> None:
+    lab = Lab("mine", frozenset({("repo", "p/a")}), frozenset())
+    assert plan_announcement(lab, {}, ()).actions == ()

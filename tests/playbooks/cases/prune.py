@@ -63,6 +63,20 @@ TABLES = [
             kind("branches", "branch"),
             kind("pipelines", "pipeline"),
             Case(
+                "specs",
+                Step([spec("p", "a"), spec("q", "a")], changed=False, sees=[]),
+                Step([spec("p", "a")], sees=[["delete", "pipeline default/q"]]),
+                Step(sees=[["delete", "pipeline default/p"]]),
+                given={name: value for name, value in MADE.items() if name != "pipelines"},
+            ),
+            Case(
+                "announce",
+                Step(True, sees=[["announce", "repo default/new"]]),
+                Step(False, sees=[["withdraw", "repo default/new"]]),
+                Step(changed=False, sees=[]),
+                given={**MADE, "repos": [*ALL["repos"], "default/new"]},
+            ),
+            Case(
                 "actions",
                 Step(
                     created("default/a"), sees=[["mark", "repo default/a"], ["mark", "repo default/foreign"]]
