@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ._at_once import for_each
 from ._connection import Pachd
 from ._errors import PachdError
 from ._info_pfs import project_infos, user_repos
-from ._info_query import Query, Values, for_each
+from ._info_query import Query, Values
 from ._sdk import sdk
 
 # What pachd says while auth is off.

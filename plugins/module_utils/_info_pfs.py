@@ -6,9 +6,10 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from ._at_once import for_each
 from ._connection import Pachd
 from ._errors import PachdError, PachydermError
-from ._info_query import Query, Values, for_each
+from ._info_query import Query, Values
 from ._jobs import iso, state_name
 from ._messages import repo_message
 from ._repos import repo_picker

@@ -3,16 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 Values = list[dict[str, Any]]
-Item = TypeVar("Item")
-
-# Calls at a time, where pachd has to be asked for each thing.
-_CALLS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +32,3 @@ class Query:
     max_datums: int
     max_log_lines: int
     search: Callable[[Any], Any] | None = None
-
-
-def for_each(read: Callable[[Item], Values], items: Iterable[Item]) -> Values:
-    """What `read` returns for each item, in their order."""
-    with ThreadPoolExecutor(_CALLS) as pool:
-        return [value for values in pool.map(read, items) for value in values]

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from ._at_once import at_once
 from ._connection import Pachd
 from ._errors import PachdError, PachydermError, one_line
 from ._pipeline_plan import ActualPipeline, Key, Pipeline, Spec
@@ -17,8 +17,6 @@ from ._sdk import sdk
 from ._spec_normal import NOT_SPEC, merged, normal
 from ._spec_types import type_problem
 
-# Dry runs that are asked for at the same time.
-_AT_ONCE = 8
 # What any spec needs, for a dry run that shows nothing but a project's defaults.
 _NOTHING: Spec = {"input": {"pfs": {"repo": "none", "glob": "/"}}}
 
@@ -55,8 +53,7 @@ def effective_specs(
     found = {p.key: Effective(normal(p.spec or {}, p.project)) for p in declared if p.project not in projects}
     found |= _unchanged(pachd, [p for p in declared if p.key not in found], actual)
     asked = [p for p in declared if p.key not in found]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = list(pool.map(lambda pipeline: _dry_run(pachd, pipeline), asked))
+    answers = at_once(lambda pipeline: _dry_run(pachd, pipeline), asked)
     for pipeline, answer in zip(asked, answers, strict=True):
         found[pipeline.key] = Effective(normal(answer, pipeline.project), answer)
     return found

@@ -9,10 +9,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from ._at_once import for_each
 from ._connection import Pachd
 from ._converge import converge
 from ._errors import PachdError, PachydermError
-from ._info_query import for_each
 from ._messages import pipeline_message, repo_message
 from ._metadata import Change, write_metadata
 from ._pipeline_reads import read_pipelines
@@ -107,7 +107,7 @@ def read_things(pachd: Pachd, projects: Iterable[Any]) -> dict[Key, Thing]:
     for info in infos:
         if info.repo.type == "user":
             marks[_thing_of(_label(info.repo), pipelines), _label(info.repo)] = _marks(info.metadata)
-    branches = for_each(lambda repo: list(pachd.pfs.list_branch(repo=repo)), repos)
+    branches = for_each(lambda repo: pachd.pfs.list_branch(repo=repo), repos)
     readers: dict[Key, list[frozenset[Key]]] = {}
     for key in marks:
         if key[0] != "project":

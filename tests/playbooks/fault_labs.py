@@ -14,10 +14,9 @@ import pytest
 from pachyderm_sdk import Client
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils import (
+    _at_once,
     _connection,
     _download,
-    _info_query,
-    _pipeline_specs,
 )
 from pachd_embedded.rpc import SERVICES, Method, methods_of
 from pachd_embedded.server import Server
@@ -129,6 +128,5 @@ def kill_before(patch: pytest.MonkeyPatch, lab: FaultLab, method: str, number: i
     # One call at a time, and none for long: a server that stops within this process can leave another's
     # call without an end, which no process that is killed does.
     patch.setattr(_connection, "_STREAM_SECONDS", 5.0)
-    patch.setattr(_info_query, "_CALLS", 1)
+    patch.setattr(_at_once, "_CALLS", 1)
     patch.setattr(_download, "_CALLS_AT_ONCE", 1)
-    patch.setattr(_pipeline_specs, "_AT_ONCE", 1)
