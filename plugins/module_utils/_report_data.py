@@ -16,17 +16,53 @@ from ._errors import one_line
 Values = Mapping[str, Any]
 _TOOLKIT = "nvidia-container-toolkit"
 _OLD_TOOLKIT = "nvidia-docker2"
+# Of pipelines and of jobs, in state_text's words.
+BAD_STATES = ("failure", "killed", "unrunnable", "crashing")
 
 
 def report_data(found: Values, changes: list[dict[str, Any]]) -> dict[str, Any]:
     """`found` has the options of the module lab_report."""
     pachyderm = found["pachyderm"]
-    return {
+    data: dict[str, Any] = {
         "nodes": [_node(node) for node in found["nodes"]],
         "cluster": _cluster(found["cluster"]) if found["cluster"] else None,
         "pachyderm": _pachyderm(pachyderm, found["logs"]) if pachyderm else None,
         "changes": changes,
     }
+    return data | {"problems": list(_problems(data))}
+
+
+def state_text(state: str) -> str:
+    """PIPELINE_RUNNING -> running, JOB_SUCCESS -> success."""
+    return state.partition("_")[2].lower() or state
+
+
+def _problems(data: Values) -> Iterable[str]:
+    """What is not as it should be, a line each, from the machines up to the pipelines."""
+    for node in data["nodes"]:
+        for problem in node["problems"]:
+            yield f"node {node['name']}: {problem}"
+    if cluster := data["cluster"]:
+        if cluster["error"]:
+            yield f"the cluster did not answer: {cluster['error']}"
+        for node in cluster["nodes"]:
+            if not node["ready"]:
+                yield f"cluster node {node['name']}: not ready"
+            elif not node["plugin_ready"]:
+                yield f"cluster node {node['name']}: no device plugin is ready"
+        for pod in cluster["pending"]:
+            yield f"pod {pod['name']} waits for a GPU: {pod['reason']}"
+    if lab := data["pachyderm"]:
+        if lab["error"]:
+            yield f"Pachyderm did not answer: {lab['error']}"
+            return
+        for pipeline in lab["pipelines"]:
+            name, state = pipeline["name"], state_text(pipeline["state"])
+            job = state_text(pipeline["last_job_state"])
+            if state in BAD_STATES:
+                yield f"pipeline {name}: {state}{pipeline['reason'] and ': '}{pipeline['reason']}"
+            elif job in BAD_STATES:
+                yield f"pipeline {name}: the newest job's state is {job}"
 
 
 def _node(node: Values) -> dict[str, Any]:

@@ -14,12 +14,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ._errors import LibraryMissingError
+from ._report_data import BAD_STATES, state_text
 from ._report_graph import BOX_HEIGHT, BOX_WIDTH, LINE_WIDTH, Drawing, time_line
 from ._report_text import STYLE, TEMPLATE
 
 # Jobs that are listed at once; the others are folded away.
 _LISTED = 30
-_BAD = ("failure", "killed", "unrunnable", "crashing")
+# So that what the lab holds comes soon after what a first run did.
+_LISTED_CHANGES = 10
 _GOOD = ("success", "running", "standby")
 
 
@@ -36,6 +38,7 @@ def page(title: str, data: Mapping[str, Any], drawing: Drawing | None) -> str:
         style=STYLE,
         policy=f"default-src 'none'; style-src 'sha256-{digest}'",
         listed=_LISTED,
+        listed_changes=_LISTED_CHANGES,
         box_width=BOX_WIDTH,
         box_height=BOX_HEIGHT,
         line_width=LINE_WIDTH,
@@ -61,6 +64,8 @@ def _template() -> Any:
         "moment": moment_text,
         "state": state_text,
         "tone": tone,
+        "health": health,
+        "standing": standing,
         "seconds": seconds_text,
         "own": lambda name: name.removeprefix("default/"),
         "style": Markup,
@@ -83,12 +88,23 @@ def seconds_text(start: str | None, end: str | None) -> str:
     return f"{passed.total_seconds():.1f} s"
 
 
-def state_text(state: str) -> str:
-    """PIPELINE_RUNNING -> running, JOB_SUCCESS -> success."""
-    return state.partition("_")[2].lower() or state
-
-
 def tone(state: str) -> str:
     """Which colour a state has; the word stands beside it always."""
     word = state_text(state)
-    return "bad" if word in _BAD else "good" if word in _GOOD else "wait"
+    if state == "JOB_RUNNING":
+        return "run"
+    return "bad" if word in BAD_STATES else "good" if word in _GOOD else "wait"
+
+
+def health(pipeline: Mapping[str, Any]) -> str:
+    """The tone of a pipeline: one that runs is bad nonetheless where its newest job failed."""
+    return "bad" if tone(pipeline["last_job_state"]) == "bad" else tone(pipeline["state"])
+
+
+def standing(pipeline: Mapping[str, Any]) -> str:
+    """A pipeline's state in the few words that a box has room for."""
+    if pipeline["stopped"]:
+        return "stopped"
+    if health(pipeline) != tone(pipeline["state"]):
+        return f"job {state_text(pipeline['last_job_state'])}"
+    return state_text(pipeline["state"])

@@ -14,7 +14,7 @@ body { margin: 0 auto; max-width: 84rem; padding: 1rem; background: var(--back);
 h1 { font-size: 1.5rem; margin: 0 0 .5rem; } h2 { font-size: 1.2rem; margin: 1.75rem 0 .5rem; }
 h3 { font-size: 1rem; margin: 1rem 0 .25rem; }
 p { margin: .4rem 0; } .soft { color: var(--soft); } a { color: var(--repo); }
-.good { color: var(--good); } .bad { color: var(--bad); } .wait { color: var(--wait); }
+.good { color: var(--good); } .bad { color: var(--bad); } .wait { color: var(--wait); } .run { color: var(--repo); }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
   min-width: 4.5rem; }
@@ -30,7 +30,7 @@ td.n, th.n { text-align: right; padding-right: 1.5rem; }
 .row { display: grid; grid-template-columns: 14rem 1fr; gap: .6rem; align-items: center; font-size: .85rem; }
 .row svg { display: block; width: 100%; height: 1.1rem; background: var(--panel); }
 .row .q { fill: var(--queue); } .row .good { fill: var(--good); } .row .bad { fill: var(--bad); }
-.row .wait { fill: var(--wait); }
+.row .wait { fill: var(--wait); } .row .run { fill: var(--repo); }
 .ends { margin-left: 14.6rem; display: flex; justify-content: space-between; gap: 1rem; font-size: .8rem; color: var(--soft); }
 pre { margin: .3rem 0; padding: .6rem; background: var(--panel); border: 1px solid var(--line); border-radius: .4rem;
   font-size: .85rem; white-space: pre-wrap; }
@@ -47,6 +47,14 @@ ul { margin: .3rem 0; padding-left: 1.2rem; }
 """
 
 _MACROS = """
+{% macro count(number, what) %}{{ number }} {{ what }}{{ '' if number == 1 else 's' }}{% endmacro %}
+{% macro change_list(changes) %}
+<ul>
+{% for change in changes %}
+<li>{{ change.host }}: {{ change.task }}{% if change.actions %} <span class="soft">({{ change.actions | join(', ') }})</span>{% endif %}</li>
+{% endfor %}
+</ul>
+{% endmacro %}
 {% macro word(state) %}<span class="{{ state | tone }}">{{ state | state }}</span>{% endmacro %}
 {% macro job_table(jobs, caption) %}
 <table aria-label="{{ caption }}"><thead><tr><th scope="col">Pipeline</th><th scope="col">Job</th><th scope="col">State</th>
@@ -68,20 +76,32 @@ _HEAD = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>{{ title }}</title><style>{{ style | style }}</style></head><body>
 <header><h1>{{ title }}</h1>
-<p class="soft">{{ data.nodes | length }} GPU nodes
-· {{ data.cluster.nodes | length ~ ' nodes in the cluster' if data.cluster else 'no cluster' }}
+<p class="soft">{{ count(data.nodes | length, 'GPU node') }}
+· {{ count(data.cluster.nodes | length, 'node') ~ ' with GPUs in the cluster' if data.cluster else 'no cluster' }}
 {% if lab and not lab.error %}
-· {{ lab.repos | length }} repos, {{ lab.pipelines | length }} pipelines, {{ lab.jobs | length }} jobs
+· {{ count(lab.repos | length, 'repo') }}, {{ count(lab.pipelines | length, 'pipeline') }}, {{ count(lab.jobs | length, 'job') }}
 {% endif %}</p></header><main>
+"""
+
+_PROBLEMS = """
+<section aria-labelledby="problems"><h2 id="problems">What needs attention</h2>
+{% if data.problems %}<ul>
+{% for problem in data.problems[:listed] %}
+<li class="bad">{{ problem }}</li>
+{% endfor %}
+</ul>
+{% if data.problems | length > listed %}<p class="bad">And {{ data.problems | length - listed }} more, below.</p>{% endif %}
+{% else %}<p class="good">Nothing: all that was looked at is well.</p>{% endif %}</section>
 """
 
 _CHANGES = """
 <section aria-labelledby="changes"><h2 id="changes">What the newest run with changes did</h2>
-{% if data.changes %}<ul>
-{% for change in data.changes %}
-<li>{{ change.host }}: {{ change.task }}{% if change.actions %} <span class="soft">({{ change.actions | join(', ') }})</span>{% endif %}</li>
-{% endfor %}
-</ul>{% else %}<p class="soft">No change is recorded.</p>{% endif %}</section>
+{% if data.changes %}
+{{ change_list(data.changes[:listed_changes]) }}
+{% if data.changes | length > listed_changes %}
+<details><summary>{{ data.changes | length - listed_changes }} more</summary>{{ change_list(data.changes[listed_changes:]) }}</details>
+{% endif %}
+{% else %}<p class="soft">No change is recorded.</p>{% endif %}</section>
 """
 
 _MACHINES = """
@@ -112,6 +132,9 @@ _MACHINES = """
 <td data-as="plugin">{{ 'none' if not node.plugin else 'ready' if node.plugin_ready else 'not ready' }}</td></tr>
 {% endfor %}
 </tbody></table>
+{% for name, gpu in data.cluster.totals.items() %}
+<p>In all: {{ gpu.allocatable }} {{ name }} lent, {{ gpu.requested }} in use</p>
+{% endfor %}
 {% for pod in data.cluster.pending %}
 <p class="wait">{{ pod.name }} waits for a GPU: {{ pod.reason }}</p>
 {% endfor %}
@@ -135,10 +158,10 @@ _PIPELINES = """
 {% for path in drawing.edges %}<path d="{{ path }}"/>
 {% endfor %}
 {% for box in drawing.boxes %}
-<g class="{{ box.node.state | tone if box.pipeline else 'repo' }}" transform="translate({{ box.x }} {{ box.y }})">
+<g class="{{ box.node | health if box.pipeline else 'repo' }}" transform="translate({{ box.x }} {{ box.y }})">
 <title>{{ box.name }}</title><rect width="{{ box_width }}" height="{{ box_height }}" rx="{{ 4 if box.pipeline else 18 }}"/>
 <text x="10" y="17">{{ box.label }}</text><text class="small" x="10" y="32">
-{%- if box.pipeline %}{{ 'stopped' if box.node.stopped else box.node.state | state }}{% if box.node.gpus %} · {{ box.node.gpus }} GPU{% endif %}
+{%- if box.pipeline %}{{ box.node | standing }}{% if box.node.gpus %} · {{ box.node.gpus }} GPU{% endif %}
 {% else %}repo · {{ box.node.size_bytes | filesizeformat }}{% endif -%}
 </text></g>
 {% endfor %}
@@ -179,7 +202,7 @@ width="{{ [bar.end - bar.run, 3] | max | round(1) }}" height="{{ 16 if bar.job.s
 {% endfor %}
 </svg></div>
 {% endfor %}
-<p class="soft">A thin line is a job that waits, a bar one that runs; a higher bar is one that failed.</p>
+<p class="soft">A thin line is a job that waits, a bar one that runs, blue while it goes on; a higher bar is one that failed.</p>
 {% for log in lab.logs %}
 <h3>Last lines of {{ log.pipeline | own }}, job {{ log.job[:8] }}</h3>
 <pre tabindex="0" aria-label="Log of {{ log.pipeline | own }}">{{ log.lines | join('\\n') }}</pre>
@@ -195,18 +218,17 @@ width="{{ [bar.end - bar.run, 3] | max | round(1) }}" height="{{ 16 if bar.job.s
 <table aria-labelledby="commits"><thead><tr><th scope="col">Repo</th><th scope="col">Commit</th><th scope="col" class="n">Size</th>
 <th scope="col">Started (UTC)</th><th scope="col">Made from</th><th scope="col">Description</th></tr></thead><tbody>
 {% for commit in lab.commits %}
-<tr><th scope="row">{{ commit.repo | own }}</th><td data-as="commit">{{ commit.id[:8] }}
-{% if commit.error %} <span class="bad">{{ commit.error }}</span>{% endif %}</td>
+<tr><th scope="row">{{ commit.repo | own }}</th><td data-as="commit">{{ commit.id[:8] }}</td>
 <td class="n" data-as="size">{{ commit.size_bytes | filesizeformat }}</td><td data-as="started">{{ commit.started | moment }}
 {%- if not commit.finished %}, open{% endif %}</td>
 <td data-as="made from">
 {%- for source in commit.provenance %}{% set name, at, id = (source | own).partition('@') %}{{ name }}@{{ id[:8] }}
 {%- if not loop.last %}, {% endif %}{% else %}written by a user{% endfor %}</td>\
-<td>{{ commit.description }}</td></tr>
+<td>{{ commit.description }}{% if commit.error %} <span class="bad">{{ commit.error }}</span>{% endif %}</td></tr>
 {% endfor %}
 </tbody></table>{% else %}<p class="soft">There is none.</p>{% endif %}</section>
 {% endif %}
 </main></body></html>
 """
 
-TEMPLATE = _MACROS.strip() + _HEAD + _CHANGES + _MACHINES + _PIPELINES + _JOBS
+TEMPLATE = _MACROS.strip() + _HEAD + _PROBLEMS + _CHANGES + _MACHINES + _PIPELINES + _JOBS

@@ -131,7 +131,7 @@ def cluster(odd: str = "") -> dict[str, Any]:
     ]
     capacity = {
         "nodes": nodes,
-        "totals": {},
+        "totals": gpus,
         "pending": pending,
         "plugins": [{"images": ["nvidia/plugin:1"]}],
     }

@@ -68,6 +68,48 @@ def test_the_log_of_a_failure_is_above_the_list_of_jobs(tmp_path: Path) -> None:
     assert 0 < text.index("Last lines of step-04") < text.index('aria-label="Newest jobs"')
 
 
+def test_what_needs_attention_comes_first_and_is_red_where_it_is_drawn(tmp_path: Path) -> None:
+    found = labs.whole(pipelines=6, jobs=9)
+    found["cluster"]["capacity"]["nodes"][0]["plugin"]["ready"] = False
+    found["pachyderm"]["pipelines"][0]["last_job_state"] = "JOB_UNRUNNABLE"
+    write(tmp_path, found)
+    assert json.loads((tmp_path / "report.json").read_text())["problems"] == [
+        "node gpu3: Driver/library version mismatch",
+        "node gpu4: no route to host",
+        "cluster node gpu1: no device plugin is ready",
+        "cluster node gpu2: not ready",
+        "pod default/train waits for a GPU: 0/2 nodes",
+        "pipeline default/step-00: the newest job's state is unrunnable",
+        "pipeline default/step-04: failure: no such image",
+    ]
+    page = (tmp_path / "report.html").read_text()
+    assert page.index("pod default/train waits") < page.index("What the newest run with changes did")
+    assert re.findall(r'<g class="bad"[^>]*>\s*<title>([^<]*)', page) == [
+        "default/step-00",
+        "default/step-04",
+    ]
+    assert "job unrunnable" in page
+
+
+def test_a_lab_that_is_well_says_so(tmp_path: Path) -> None:
+    found = labs.whole(pipelines=2, jobs=2)
+    found["nodes"] = found["nodes"][:1]
+    found["cluster"]["capacity"] |= {"nodes": found["cluster"]["capacity"]["nodes"][:1], "pending": []}
+    write(tmp_path, found)
+    page = (tmp_path / "report.html").read_text()
+    assert "Nothing: all that was looked at is well." in page
+    assert "1 GPU node\n" in page
+    assert "In all: 8 nvidia.com/gpu lent, 3 in use" in page
+
+
+def test_the_changes_of_a_first_run_are_folded(tmp_path: Path) -> None:
+    recorded = tmp_path / "changes"
+    change = {"host": "gpu1", "task": "Install", "actions": []}
+    recorded.write_text((json.dumps(change) + "\n") * 12)
+    write(tmp_path, labs.whole(pipelines=1, jobs=1), str(recorded))
+    assert "<summary>2 more</summary>" in (tmp_path / "report.html").read_text()
+
+
 def test_what_does_not_answer_is_told() -> None:
     gone = {"failed": False, "failed_when_result": False, "msg": "pachd at x:\n no answer"}
     found = {
