@@ -254,7 +254,7 @@ class _Follower:
             return
         self._said += data
         self._heard_at = time.monotonic()
-        if self._keeper is None and b"\n" in self._said:
+        if self._keeper is None and self._said.startswith(b"keeper "):
             with contextlib.suppress(ProcessLookupError):  # it has ended already
                 self._keeper = os.pidfd_open(int(self._said.split()[1]))
         if self._started_at is None and b"\nstarted\n" in self._said:

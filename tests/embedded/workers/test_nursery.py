@@ -12,13 +12,13 @@ import subprocess
 import sys
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pachd_embedded.workers import nursery
+from pachd_embedded.workers import launch, nursery, sandbox
 from pachd_embedded.workers.process import ProcessWorker
 from tests.contract.lab import PATIENCE, poll
 
@@ -181,3 +181,12 @@ def test_a_kernel_that_has_no_process_more_to_give(monkeypatch: pytest.MonkeyPat
     os.close(status)
     with os.fdopen(said) as file:
         assert file.read() == "setup [Errno 11] Resource temporarily unavailable\n"
+
+
+def test_the_server_tells_what_a_nursery_without_another_process_said() -> None:
+    class Full(launch.Nursery):
+        def ask(self, fds: Sequence[int]) -> None:
+            sandbox.say(fds[nursery.FILES.index("status")], "setup [Errno 11] no process more")
+
+    outcome = launch.run(Full(), {"entrances": []}, b"", lambda _data: None, threading.Event(), None)
+    assert outcome.refused == "[Errno 11] no process more"
