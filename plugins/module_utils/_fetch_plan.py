@@ -60,7 +60,7 @@ class Here:
 
     size: int | None = None
     mode: int = 0
-    stamp: Stamp = (0, 0, 0, 0, 0)
+    stamp: Stamp = b""
     problem: str = ""
 
 

@@ -21,16 +21,18 @@ from . import _cache_file
 
 MAGIC = b"gpulab.pachyderm hashes 1\n"
 SETTLE_SECONDS = 2.0
-_RECORD = struct.Struct("<QQQqq32s")
+# Device, inode, size, mtime_ns, ctime_ns: packed, since there may be very many.
+_STAMP = struct.Struct("<QQQqq")
+_TIMES = struct.Struct("<24xqq")
+_RECORD = struct.Struct("<40s32s")
 
-# Device, inode, size, mtime_ns, ctime_ns.
-Stamp = tuple[int, int, int, int, int]
+Stamp = bytes
 # Hash and stamp of a file, or why it cannot be read.
 Answer: TypeAlias = "tuple[bytes, Stamp] | str"
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return _STAMP.pack(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 class HashCache:
@@ -46,10 +48,10 @@ class HashCache:
     def replace(self, hashes: Iterable[tuple[Stamp, bytes]], read_at: float) -> None:
         """Remembers these and nothing else. `read_at` (seconds since 1970) is when reading began."""
         settled = int((read_at - SETTLE_SECONDS) * 1e9)
-        known = {stamp: digest for stamp, digest in hashes if max(stamp[3], stamp[4]) < settled}
+        known = {stamp: digest for stamp, digest in hashes if max(_TIMES.unpack(stamp)) < settled}
         if known == self._known:
             return
-        body = b"".join(_RECORD.pack(*stamp, digest) for stamp, digest in known.items())
+        body = b"".join(_RECORD.pack(stamp, digest) for stamp, digest in known.items())
         _cache_file.write(self._path, MAGIC + _cache_file.digest(body) + body)
 
 
@@ -58,5 +60,4 @@ def _records(content: bytes) -> Iterator[tuple[Stamp, bytes]]:
     body = memoryview(content)[start:]
     if content[:start] != MAGIC + _cache_file.digest(body) or len(body) % _RECORD.size:
         return
-    for device, inode, size, mtime, ctime, digest in _RECORD.iter_unpack(body):
-        yield (device, inode, size, mtime, ctime), digest
+    yield from _RECORD.iter_unpack(body)

@@ -137,4 +137,6 @@ class _Process:
         if not line:
             _output, errors = self._popen.communicate()
             raise PachydermError(f"src: a process that hashes files ended: {errors.strip()[-300:]}")
-        return [a if isinstance(a, str) else (bytes.fromhex(a[0]), tuple(a[1])) for a in json.loads(line)]
+        return [
+            a if isinstance(a, str) else (bytes.fromhex(a[0]), bytes.fromhex(a[1])) for a in json.loads(line)
+        ]

@@ -28,6 +28,6 @@ def serve() -> None:
     """Answers lines of JSON, a list of paths each, until there are no more."""
     for line in sys.stdin:
         answers = [hash_one(path) for path in json.loads(line)]
-        coded = [a if isinstance(a, str) else [a[0].hex(), a[1]] for a in answers]
+        coded = [a if isinstance(a, str) else [part.hex() for part in a] for a in answers]
         sys.stdout.write(json.dumps(coded) + "\n")
         sys.stdout.flush()

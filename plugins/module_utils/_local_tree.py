@@ -31,7 +31,7 @@ class LocalFile:
     path: str
     source: str
     size: int
-    stamp: Stamp = (0, 0, 0, 0, 0)
+    stamp: Stamp = b""
 
     def frames(self) -> Iterator[bytes]:
         """Its content, in pieces of at most FRAME_BYTES; one empty piece for an empty file.

@@ -6,17 +6,28 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._hash_cache import (
     SETTLE_SECONDS,
     HashCache,
-    Stamp,
     stamp_of,
 )
 
-OLD = (1, 2, 3, 10**9, 10**9)
+
+def stamp(*change: tuple[int, int]) -> bytes:
+    """Of a file of long ago, but with these numbers at these places of it."""
+    parts = [1, 2, 3, 10**9, 10**9]
+    for place, number in change:
+        parts[place] = number
+    status = dict(zip(("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns"), parts, strict=True))
+    return stamp_of(cast(os.stat_result, SimpleNamespace(**status)))
+
+
+OLD = stamp()
 DIGEST = bytes(range(32))
 LATER = 100.0
 
@@ -44,9 +55,7 @@ def test_what_is_kept_is_found_again_for_that_tree_only(kept: Path) -> None:
 
 @pytest.mark.parametrize("place", range(5))
 def test_each_part_of_the_stamp_counts(kept: Path, place: int) -> None:
-    changed = [*OLD]
-    changed[place] += 1
-    assert HashCache("/tree").get((changed[0], changed[1], changed[2], changed[3], changed[4])) is None
+    assert HashCache("/tree").get(stamp((place, 10**9 + 1))) is None
 
 
 def test_what_is_not_declared_any_more_is_forgotten(kept: Path) -> None:
@@ -58,11 +67,9 @@ def test_what_is_not_declared_any_more_is_forgotten(kept: Path) -> None:
 @pytest.mark.parametrize("place", [3, 4])
 @pytest.mark.parametrize("seconds", [LATER, LATER - SETTLE_SECONDS, LATER + 1000])
 def test_what_was_changed_just_now_is_not_kept(place: int, seconds: float) -> None:
-    times = [10**9, 10**9]
-    times[place - 3] = int(seconds * 1e9)
-    stamp: Stamp = (1, 2, 3, times[0], times[1])
-    HashCache("/tree").replace([(stamp, DIGEST)], LATER)
-    assert HashCache("/tree").get(stamp) is None
+    fresh = stamp((place, int(seconds * 1e9)))
+    HashCache("/tree").replace([(fresh, DIGEST)], LATER)
+    assert HashCache("/tree").get(fresh) is None
 
 
 def test_mtime_that_is_put_back_does_not_help(tmp_path: Path) -> None:
