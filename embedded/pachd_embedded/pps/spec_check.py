@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from betterproto import which_one_of
 from pachyderm_sdk.api import pps
 
 from pachd_embedded.cron_spec import CronError
@@ -73,7 +74,7 @@ def unsupported(request: Any, egress_refusal: Callable[[str], str]) -> str:
     used = {
         "spout": is_set(request.spout),
         "service": is_set(request.service),
-        "egress.sql_database": request.egress.is_set("sql_database"),
+        "egress.sql_database": _is_to_database(request.egress),
         "determined": is_set(request.determined),
         "s3_out": request.s3_out,
         "transform.datum_batching": request.transform.datum_batching,
@@ -98,9 +99,14 @@ def unsupported(request: Any, egress_refusal: Callable[[str], str]) -> str:
 
 def egress_url(request: Any) -> str | None:
     """Where the output is copied to, None where it is not."""
-    if not is_set(request.egress) or request.egress.is_set("sql_database"):
+    if not is_set(request.egress) or _is_to_database(request.egress):
         return None
     return str(request.egress.url or request.egress.object_storage.url)
+
+
+def _is_to_database(egress: Any) -> bool:
+    # Its is_set is true of every field of a message that was once encoded, such as for an answer.
+    return which_one_of(egress, "target")[0] == "sql_database"
 
 
 def _check_secrets(request: Any, secrets: Mapping[str, Collection[str]]) -> None:
@@ -204,7 +210,7 @@ def _cron_error(cron: Any) -> str:
 
 
 def _egress_error(egress: Any) -> str:
-    if egress._group_current["target"] != "sql_database":
+    if not _is_to_database(egress):
         return ""
     secret = egress.sql_database.secret
     if not is_set(secret):

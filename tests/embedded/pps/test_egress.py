@@ -48,6 +48,16 @@ def test_the_output_is_copied(lab: Any, out: Path, form: str) -> None:
     assert lab.files(pipeline) == {"/d/a": "1", "/d/b": "2", "/d/c": "3"}
 
 
+def test_it_is_done_also_when_somebody_looked_at_the_pipeline(lab: Any, out: Path) -> None:
+    target = out / lab.name("looked-at")
+    repo = lab.repo()
+    pipeline = lab.pipeline(repo, "cp /pfs/*-*/* /pfs/out/", egress={"URL": f"file://{target}"})
+    assert lab.pipeline_info(pipeline).details.egress.url == f"file://{target}"
+    job = lab.put(repo, {"a": "1"})
+    assert lab.counts(pipeline, job) == "SUCCESS p1 t1"
+    assert written(target) == {"a": "1"}
+
+
 def test_an_empty_output_is_a_success(lab: Any, out: Path) -> None:
     pipeline = lab.pipeline(lab.repo(), "true", egress={"URL": f"file://{out}/empty"})
     assert lab.counts(pipeline) == "SUCCESS t0"
