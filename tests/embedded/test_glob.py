@@ -168,3 +168,14 @@ HOSTILE: Sequence[str] = [
 def test_no_pattern_takes_for_ever(pattern: str) -> None:
     # A plain backtracking matcher would not come back from any of these in a life time.
     assert not Glob(pattern).match("/" + "a" * 300)
+
+
+@pytest.mark.parametrize("group", ["{%s}", "@(%s)", "*(%s)", "+(%s|b)"])
+def test_groups_nest_only_so_deep(group: str) -> None:
+    def nested(depth: int) -> str:
+        before, after = group.split("%s")
+        return "/" + before * depth + "a" + after * depth
+
+    assert Glob(nested(50)).match("/a")
+    with pytest.raises(GlobError, match="nests too deeply"):
+        Glob(nested(51))

@@ -60,6 +60,9 @@ class _Mark(Enum):
     CLOSE = ")"
 
 
+# Groups within groups. What matches goes down into them by recursion, of which Python has only so much.
+_MAX_DEPTH = 50
+
 _QUANTIFIERS = "@!^+?*"
 _ALWAYS_BREAK = "?*[{("
 _BREAK = _ALWAYS_BREAK + "@!^+"
@@ -96,6 +99,8 @@ def parse(pattern: str) -> list[Node]:
         else:
             current.append(token)
             if isinstance(token, Group):
+                if len(stack) == _MAX_DEPTH:
+                    raise GlobError("error parsing regexp: expression nests too deeply")
                 stack.append((token, current))
                 current = token.alternatives[0]
     return top
