@@ -72,6 +72,8 @@ def _data(item: Mapping[str, Any], prefix: str) -> dict[str, bytes]:
             found[key] = Path(os.path.expanduser(os.path.expandvars(str(path)))).read_bytes()
         except OSError as error:
             raise PachydermError(f"{prefix}files.{key}: {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise PachydermError(f"{prefix}files.{key}: has a NUL byte in it, as no path may") from error
     for key in found:
         if not _KEY.fullmatch(key) or len(key) > _MAX_NAME:
             raise PachydermError(f"{prefix}data: key {key}: only letters, digits, -, _ and . are allowed")

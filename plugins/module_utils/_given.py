@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Ansible lets through in a module's options and no module takes. PRIVATE: it may change at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ._errors import PachydermError
+
+_Spec = Mapping[str, Mapping[str, Any]]
+
+
+def refuse_null(spec: _Spec, one_of: Iterable[Sequence[str]], params: Mapping[str, Any]) -> None:
+    """Raises PachydermError for an option that has to be there and is null, which Ansible counts as given."""
+    for name, option in spec.items():
+        if option.get("required") and params[name] is None:
+            raise PachydermError(f"{name}: must not be null")
+    for names in one_of:
+        if all(params[name] is None for name in names):
+            raise PachydermError(f"{names[0]}: must not be null; give {' or '.join(names)}")
+
+
+def refuse_nul(spec: _Spec, params: Mapping[str, Any]) -> None:
+    """Raises PachydermError for a path with a NUL, which Python takes for a mistake of the program."""
+    for name, option in spec.items():
+        if option.get("type") == "path" and "\0" in (params.get(name) or ""):
+            raise PachydermError(f"{name}: has a NUL byte in it, as no path may")
