@@ -20,9 +20,8 @@ artifact() {
     HOME=$home ansible-galaxy collection build --output-path "$work/dist"
     HOME=$home ansible-galaxy collection install --no-deps --collections-path "$work/installed" "$work"/dist/*.tar.gz
     local found
-    # A release writes CHANGELOG.md.
-    found=$(cd "$installed" && find . -mindepth 1 -maxdepth 1 ! -name CHANGELOG.md -printf '%f\n' | sort | tr '\n' ' ')
-    local wanted="CONTRIBUTING.md FILES.json INVARIANTS.md LICENSE LICENSES MANIFEST.json README.md REUSE.toml \
+    found=$(cd "$installed" && find . -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | tr '\n' ' ')
+    local wanted="CHANGELOG.md CONTRIBUTING.md FILES.json INVARIANTS.md LICENSE LICENSES MANIFEST.json README.md REUSE.toml \
 bindep.txt changelogs docs embedded examples inventories meta playbooks plugins requirements requirements.yml roles tests "
     if [ "$found" != "$wanted" ]; then
         printf 'the artifact holds\n  %s\nand not\n  %s\nsee build_ignore in galaxy.yml\n' "$found" "$wanted"

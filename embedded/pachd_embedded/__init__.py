@@ -6,4 +6,4 @@ from __future__ import annotations
 # The release of Pachyderm whose API and behaviour this server follows.
 PACHYDERM_VERSION = (2, 12, 2)
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"

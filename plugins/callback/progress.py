@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: progress
 type: aggregate
 short_description: Say what a run waits for
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - While a task takes long, prints every few seconds what is waited for, and on which hosts. Of this
     collection's modules that run on the machine of Ansible it says how far they are, too (datums of a job,

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: run_changes
 type: aggregate
 short_description: Record what a run changes, for the lab report
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes one line of JSON for each task that changes something into a file of the run, and names that file
     in the environment variable E(GPULAB_RUN_CHANGES). The role P(gpulab.pachyderm.lab_report#role) reads it.

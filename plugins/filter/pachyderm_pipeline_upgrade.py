@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: pachyderm_pipeline_upgrade
 short_description: Bring a pipeline spec of Pachyderm 1.x into the form of 2.x
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Converts a spec as M(gpulab.pachyderm.pachyderm_pipeline) does by itself, and tells what it has changed.
     So a spec can be looked at, and kept, in its new form.

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: pachyderm_file
 short_description: Read the text of files in Pachyderm
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns the text of a file in a commit, for each term.
   - It runs where Ansible runs. For many files, for long ones and for what is no text use

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: kubernetes_objects
 short_description: Keep objects of a Kubernetes cluster as declared
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Makes, changes and removes objects of any kinds, each list by one call of the module.
   - Only what differs is written, by server-side apply. An object that others made and that is as declared

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: kubernetes_objects_info
 short_description: List the objects of a kind in a Kubernetes cluster
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns all objects of one kind, by one list, page by page.
   - A cluster that cannot be reached, and a right that is missing, are one line.

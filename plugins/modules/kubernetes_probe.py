@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: kubernetes_probe
 short_description: Run a pod once, to see whether a Kubernetes cluster can
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Makes a pod, if asked with a claim of a volume, waits until it has ended, and returns what it printed.
   - If it does not succeed the module fails with the reason, such as the scheduler's own words, an image that

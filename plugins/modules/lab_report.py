@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: lab_report
 short_description: Write what is known of a lab as one HTML page
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes one HTML page that needs neither network nor JavaScript, and its data as JSON beside it.
   - It has the nodes, the cluster, repos and pipelines as a graph, jobs on a time line, newest commits, what

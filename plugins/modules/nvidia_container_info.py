@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nvidia_container_info
 short_description: Read which runtimes the container engines of a node have in effect
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Asks Docker, containerd, CRI-O, k3s and RKE2 which runtimes they know, and reads CDI specifications.
   - Nothing is changed. Root is needed, as the engines answer nobody else.

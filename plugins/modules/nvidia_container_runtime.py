@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nvidia_container_runtime
 short_description: Tell a container engine of NVIDIA's runtime
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Adds the runtime C(nvidia) to the configuration of Docker, containerd or CRI-O, or takes it out again.
   - What others wrote stays. In Docker's C(daemon.json) only keys of NVIDIA's runtime are set. containerd and

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nvidia_container_toolkit_config
 short_description: Set options of NVIDIA's container toolkit
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Merges settings into the configuration of NVIDIA's container runtime. All other settings, and comments,
     stay as they are.

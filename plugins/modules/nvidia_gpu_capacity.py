@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nvidia_gpu_capacity
 short_description: Read how many GPUs the nodes of a Kubernetes cluster lend, and wait for them
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns what each node offers of NVIDIA's GPUs, what its pods hold, whether the device plugin runs there,
     and which pods wait for a GPU, with the scheduler's own words.

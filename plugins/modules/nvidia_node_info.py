@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: nvidia_node_info
 short_description: Read what a node has of NVIDIA's hardware and software
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns GPUs and NVSwitches, the driver that is loaded, the one on disk and its library, what
     C(nvidia-smi) sees, packages, and what of the kernel matters to the driver.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_branch
 short_description: Manage branches of Pachyderm's repos
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates, moves and deletes branches, and sets what they take data from (provenance) or what they follow
     (trigger).

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_chart
 short_description: Install, upgrade and remove Pachyderm by its Helm chart
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Brings a release of Pachyderm's chart to the declared version and values.
   - What the chart would roll anew at each render (the cluster's ID, the root token, OAuth secrets,

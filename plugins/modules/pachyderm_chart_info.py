@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_chart_info
 short_description: Read whether the pods of Pachyderm are up, or wait for them
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns the pods of Pachyderm's own deployments and stateful sets, without those of pipelines, and what
     is not

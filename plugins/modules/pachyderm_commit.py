@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_commit
 short_description: Start, finish, squash, drop and wait for commits of Pachyderm
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Works on single commits, for example so that what several tasks write into a branch becomes one commit; or
     on whole commit sets, which is a commit together with all that it has set off downstream.

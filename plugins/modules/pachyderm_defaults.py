@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_defaults
 short_description: Manage the defaults that Pachyderm puts under pipeline specs
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Sets the defaults of the cluster or of projects. A pipeline's spec goes over those of its project, and
     these over the cluster's.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_endpoint
 short_description: Find the address of pachd in a Kubernetes cluster
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns the address that the other modules take as C(pachd_address), from the services, ingresses and
     OpenShift

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_fetch
 short_description: Bring files of a Pachyderm branch into a local directory
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Compares the files of a branch with those of a local directory by size and content, and downloads those
     that differ; many of them as one archive. Each is written beside its place and renamed, so nobody sees

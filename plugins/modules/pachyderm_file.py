@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_file
 short_description: Manage single files in branches of Pachyderm
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes small files into a branch, from text, from a file of the host where the module runs, or from a
     URL that pachd fetches, and deletes files.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_info
 short_description: Read what Pachyderm holds
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Returns projects, repos, branches, commits, files, what data was made from, pipelines, jobs, datums, logs,
     defaults and roles, or what a JMESPath expression finds in them.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_job
 short_description: Run pipelines of Pachyderm, and wait for, stop or restart their jobs
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Runs pipelines that are there, waits for jobs or for all jobs of a commit set, stops jobs, and has failed
     datums done again.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_pipeline
 short_description: Manage pipelines of Pachyderm
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates, updates, starts, stops and deletes pipelines, and waits for their jobs.
   - Takes a spec, a file of specs, or a list of both, and puts them into the order in which they read each
@@ -106,14 +106,14 @@ options:
       - A pipeline of the same name cannot be created again before its repo is deleted.
     type: bool
     default: false
-    version_added: 0.1.0
+    version_added: 1.0.0
   create_repos:
     description:
       - Create repos that the pipelines read and that do not exist, in the same transaction. Without it, a
         repo that does not exist is an error, since it may be a slip of the pen.
     type: bool
     default: false
-    version_added: 0.1.0
+    version_added: 1.0.0
   wait:
     description:
       - Wait for the newest job of each pipeline, whether or not anything was changed, upstream ones first.

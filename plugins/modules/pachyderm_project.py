@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_project
 short_description: Manage projects of Pachyderm
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates, describes and deletes projects. A project holds repos and pipelines.
   - Takes one project or a list. The list is compared by one call to pachd, and only what differs is written.

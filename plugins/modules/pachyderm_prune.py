@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_prune
 short_description: Delete what a lab made in Pachyderm and declares no more
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Marks what a lab declares, in Pachyderm's own metadata under the key C(gpulab.lab.LAB). The mark is
     C(created) where the lab made it and C(declared) where it was there before.

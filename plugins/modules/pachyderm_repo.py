@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_repo
 short_description: Manage repos of Pachyderm
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates, describes and deletes repos, the versioned stores of data that pipelines read.
   - Takes one repo or a list. The list is compared by one call to pachd, and only what differs is written.

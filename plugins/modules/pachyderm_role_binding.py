@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_role_binding
 short_description: Manage who has which roles in Pachyderm
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Gives and takes roles on the cluster, on projects and on repos. Authentication must be active in
     Pachyderm.

@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_secret
 short_description: Manage secrets that Pachyderm's pipelines use
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Creates, replaces and deletes secrets, which pipelines name in C(transform.secrets). On Kubernetes they
     are its secrets in pachd's namespace.

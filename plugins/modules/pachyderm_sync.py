@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: pachyderm_sync
 short_description: Bring a local directory into a branch of a Pachyderm repo
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Compares a local tree with the head of a branch by content, and makes one commit with what differs.
     Nothing at all is written, and no job is started, when they are equal.

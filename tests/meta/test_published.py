@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from pachd_embedded import __version__
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
 PINNED = re.compile(r"-r \S+|[A-Za-z0-9_.-]+==\S+")
@@ -119,3 +121,9 @@ def test_images_have_tags() -> None:
     assert [
         image for image in images if not re.search(r"[:@][^/]+$", image) or image.endswith(":latest")
     ] == []
+
+
+def test_the_release_is_in_the_changelog_and_the_embedded_pachd_is_of_it() -> None:
+    version = load(ROOT / "galaxy.yml")["version"]
+    assert version in load(ROOT / "changelogs/changelog.yaml")["releases"]
+    assert version == __version__
