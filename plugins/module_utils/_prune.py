@@ -196,17 +196,28 @@ def _target(action: Action) -> dict[str, Any]:
 
 
 def _delete(pachd: Pachd, action: Action) -> None:
-    """Never with force: what somebody has come to need meanwhile stays."""
+    """Never with force but for triggers: what somebody has come to need meanwhile stays."""
     pfs = sdk().pfs
     label, _at, branch = action.name.partition("@")
     try:
         if action.kind == "project":
             pachd.pfs.delete_project(project=pfs.Project(name=label))
-        elif action.kind == "branch":
-            pachd.pfs.delete_branch(branch=pfs.Branch(repo=_repo(label), name=branch))
-        elif action.kind == "repo":
+            return
+        moved = _moved(pachd, label)
+        for name in [branch] if branch else moved:
+            pachd.pfs.delete_branch(branch=pfs.Branch(repo=_repo(label), name=name), force=name in moved)
+        if action.kind == "repo":
             pachd.pfs.delete_repo(repo=_repo(label))
-        else:
+        elif action.kind == "pipeline":
             pachd.pps.delete_pipeline(pipeline=pipeline_message(*label.split("/")))
     except PachdError as error:
         raise PachydermError(f"{action.kind} {action.name}: cannot delete it: {error}") from error
+
+
+def _moved(pachd: Pachd, label: str) -> list[str]:
+    """The branches that a trigger moves: pachd deletes neither end of one without force.
+
+    Not those that somebody takes data from, since they stay, and so does what they are in.
+    """
+    branches = pachd.pfs.list_branch(repo=_repo(label))
+    return [b.branch.name for b in branches if b.trigger and b.trigger.branch and not b.subvenance]

@@ -15,8 +15,8 @@ description:
     C(created) where the lab made it and C(declared) where it was there before.
   - With O(prune), deletes what bears this lab's mark C(created), and no other lab's, and is not declared now.
     From what else the lab declared once, it takes its mark away. Anything else is left alone.
-  - What others need stays, with a warning, since nothing is deleted with force. So does a repo with a branch
-    that another lab declares, and one into which somebody wrote, unless O(data) is set.
+  - What others need stays, with a warning, since nothing is deleted with force but a trigger. So does a repo
+    with a branch that another lab declares, and one into which somebody wrote, unless O(data) is set.
   - A repo goes with its branches, and a pipeline with its output, which can be computed again.
   - The role C(gpulab.pachyderm.pachyderm_workflow) calls it where C(pachyderm_workflow_lab) is set.
 author:

@@ -144,3 +144,34 @@ def test_branches(lab: Lab) -> None:
 )
 def test_bad_input(lab: Lab, options: dict[str, Any], message: str) -> None:
     assert message in lab.run("prune", **{"lab": "mine", **options})["msg"]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_branch_with_a_trigger_goes(lab: Lab, kept: bool) -> None:
+    """pachd refuses to delete it, the branch that triggers it, and their repo, but with force."""
+    repos = ["default/data"] if kept else []
+    actions = lab.run("repo", name="data")["actions"]
+    lab.put("/a", b"a")
+    trigger = {"branch": "master", "commits": 5}
+    actions += lab.run("branch", repo="data", name="nightly", trigger=trigger)["actions"]
+    prune(lab, repos=["default/data"], branches=["default/data@nightly"], actions=actions)
+    done = prune(lab, repos=repos, prune=True, data=True)[0]
+    assert done == [("delete", "branch default/data@nightly" if kept else "repo default/data")]
+    assert left(lab) == set(repos)
+    if kept:
+        branches = lab.client.pfs.list_branch(repo=pfs.Repo.from_uri("data"))
+        assert [info.branch.name for info in branches] == ["master"]
+
+
+def test_a_branch_with_a_trigger_that_somebody_reads_stays(lab: Lab) -> None:
+    actions = lab.run("repo", name="data")["actions"]
+    lab.put("/a", b"a")
+    trigger = {"branch": "master", "commits": 5}
+    actions += lab.run("branch", repo="data", name="nightly", trigger=trigger)["actions"]
+    prune(lab, repos=["default/data"], branches=["default/data@nightly"], actions=actions)
+    reading = {"pfs": {"repo": "data", "branch": "nightly", "glob": "/"}}
+    assert lab.run("pipeline", pipeline=spec("p", input=reading))["changed"]
+    done, warnings = prune(lab, prune=True, data=True)
+    assert done == []
+    assert "default/p" in " ".join(warnings)
+    assert left(lab) == {"default/data", "default/p"}
