@@ -202,8 +202,8 @@ on_testlab() {
     usable "$stage" || return
     check "testlab $verb: what is missing of images, packages and commands" build "$verb"
     [ "$failed" = "$before" ] || return
-    # A line for each test, since some take minutes.
-    tests "$@" -vv
+    # A line for each test, since some take minutes; at the end which those were.
+    tests "$@" -vv --durations=25
 }
 
 # Each lab is one worker's; three of them keep two cores busy.
