@@ -141,7 +141,7 @@ def main() -> None:
             print_file(client, where)
     except (grpc.RpcError, ConnectionError) as error:
         text = error.details() if isinstance(error, grpc.RpcError) else error
-        sys.exit(f"report: pachd at {address}: {text}")
+        sys.exit(f"report: pachd at {address}: {text}; if it does not run, site.yml starts it")
     failures = [failure for each in options.expect if (failure := expectation_failure(jobs, each))]
     if failures:
         sys.exit("\n".join(f"report: {failure}" for failure in failures))

@@ -63,6 +63,24 @@ def test_a_rich_lab_applied_to_itself_changes_nothing(lab: Lab, tmp_path: Path) 
     assert lab.mutations() == seen
 
 
+def test_it_is_not_written_where_ansible_reads_it_as_an_inventory(lab: Lab, tmp_path: Path) -> None:
+    inventory, home = tmp_path / "inventory", tmp_path / "home"
+    inventory.mkdir()
+    home.mkdir()
+    (inventory / "hosts.yml").write_text(json.dumps({"workflow": {"hosts": {"localhost": None}}}))
+    settings = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "pachyderm_workflow_pachd_address": f"grpc://{lab.address.removeprefix('grpc://')}",
+    }
+    command = ("-i", str(inventory), str(ROOT / "playbooks/export.yml"), "-e", json.dumps(settings))
+    for _ in range(2):
+        done = ansible("playbook", *command, home=home, PWD=str(home))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "not a valid group" not in done.stdout + done.stderr
+    assert (home / "exported.yml").is_file()
+
+
 def test_the_role_prunes_what_earlier_runs_made(lab: Lab, tmp_path: Path) -> None:
     lab.run("repo", name="before")
     address = {"pachyderm_workflow_pachd_address": f"grpc://{lab.address.removeprefix('grpc://')}"}

@@ -152,6 +152,7 @@ def test_report_and_stop_mean_the_lab_that_is_named(lab: Path, tmp_path: Path) -
     assert f"no pachd was started in {tmp_path / 'none'}" in run.stderr
     run = script("scripts/report.sh", LAB=str(lab), ADDRESS="127.0.0.1:1")
     assert "pachd at grpc://127.0.0.1:1:" in run.stderr
+    assert "site.yml starts it" in run.stderr
 
     run = script("scripts/stop.sh", LAB=str(lab))
     assert run.returncode == 0, run.stdout
