@@ -19,10 +19,3 @@ def refuse_null(spec: _Spec, one_of: Iterable[Sequence[str]], params: Mapping[st
     for names in one_of:
         if all(params[name] is None for name in names):
             raise PachydermError(f"{names[0]}: must not be null; give {' or '.join(names)}")
-
-
-def refuse_nul(spec: _Spec, params: Mapping[str, Any]) -> None:
-    """Raises PachydermError for a path with a NUL, which Python takes for a mistake of the program."""
-    for name, option in spec.items():
-        if option.get("type") == "path" and "\0" in (params.get(name) or ""):
-            raise PachydermError(f"{name}: has a NUL byte in it, as no path may")

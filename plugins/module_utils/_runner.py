@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleFallbackNotFound, AnsibleModule, m
 
 from ._connection import Pachd
 from ._errors import LibraryMissingError, PachydermError
-from ._given import refuse_nul, refuse_null
+from ._given import refuse_null
 from ._kubernetes import KUBERNETES_SPEC, Kubernetes
 from ._options import CONNECTION_SPEC, ConnectionOptions
 from ._plan import Outcome
@@ -42,7 +42,6 @@ def run_module(
 
     def run() -> Outcome:
         module.no_log_values.update(_passwords(module.params))
-        refuse_nul(spec, module.params)
         refuse_null(spec, rules.get("required_one_of", ()), module.params)
         try:
             options = ConnectionOptions.parse(module.params)

@@ -73,7 +73,7 @@ def _data(item: Mapping[str, Any], prefix: str) -> dict[str, bytes]:
         except OSError as error:
             raise PachydermError(f"{prefix}files.{key}: {path}: {error.strerror}") from error
         except ValueError as error:
-            raise PachydermError(f"{prefix}files.{key}: has a NUL byte in it, as no path may") from error
+            raise PachydermError(f"{prefix}files.{key}: is no path, since it holds a NUL") from error
     for key in found:
         if not _KEY.fullmatch(key) or len(key) > _MAX_NAME:
             raise PachydermError(f"{prefix}data: key {key}: only letters, digits, -, _ and . are allowed")

@@ -28,6 +28,8 @@ def load_specs(path: str) -> list[Spec]:
         raise PachydermError(f"src: {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise PachydermError(f"src: {path}: is not a text in UTF-8 (byte {error.start})") from error
+    except ValueError as error:
+        raise PachydermError(f"src: {path}: is no path, since it holds a NUL") from error
     return parse_specs(text, path)
 
 

@@ -81,7 +81,13 @@ def _settled(pachd: Pachd, sync: Sync, branch: Any) -> tuple[Any, str]:
     seconds it is taken as abandoned. Raises PachydermError if anybody else has a commit open.
     """
     while commit := branch_head(pachd, branch):
-        info = pachd.pfs.inspect_commit(commit=commit)
+        try:
+            info = pachd.pfs.inspect_commit(commit=commit)
+        except PachdError as error:
+            if error.code != "NOT_FOUND":
+                raise
+            # Whoever had it open has dropped it since.
+            continue
         is_open = not info.finishing.timestamp()
         if is_open and not info.description.startswith(OPEN_MARK):
             raise PachydermError(
@@ -98,7 +104,7 @@ def _settled(pachd: Pachd, sync: Sync, branch: Any) -> tuple[Any, str]:
                 return found, commit.id
             if error.code != "NOT_FOUND":
                 raise
-            # Whoever had it open has dropped it.
+            # Or in the meantime.
     return None, ""
 
 

@@ -26,8 +26,8 @@ FILE = {"repo": "data", "path": "/a", "content": "x"}
         ("pipeline", {"pipeline": None}, "must not be null; give "),
         ("pipeline", {"src": None}, "must not be null; give "),
         ("file", FILE | {"path": None}, "path: must not be null; give path or files"),
-        ("pipeline", {"src": "a\0b"}, "src: has a NUL byte in it, as no path may"),
-        ("secret", {"name": "s", "files": {"k": "a\0b"}}, "files.k: has a NUL byte in it"),
+        ("pipeline", {"src": "a\0b"}, "src: a\0b: is no path, since it holds a NUL"),
+        ("secret", {"name": "s", "files": {"k": "a\0b"}}, "files.k: is no path, since it holds a NUL"),
     ],
 )
 def test_it_is_named(

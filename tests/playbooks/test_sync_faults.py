@@ -20,6 +20,7 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils import (
     _file_sets,
     _progress,
     _sync,
+    _sync_head,
     _sync_write,
 )
 from ansible_collections.gpulab.pachyderm.plugins.module_utils._connection import Pachd
@@ -177,6 +178,25 @@ def test_syncs_that_meet_mix_nothing(repo: Lab, tmp_path: Path) -> None:
     for number, commit in enumerate(commits):
         assert files_of(repo, commit) == trees[number]
     assert open_commits(repo) == []
+
+
+def test_a_commit_that_is_dropped_while_it_is_looked_at(
+    repo: Lab, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = _sync_head.branch_head
+    seen: list[Any] = []
+
+    def head_of_one_that_is_too_late(pachd: Any, branch: Any) -> Any:
+        if seen:
+            return real(pachd, branch)
+        commit = repo.client.pfs.start_commit(branch=MASTER, description=_sync_head.OPEN_MARK)
+        seen.append(real(pachd, branch))
+        repo.client.pfs.drop_commit_set(commit_set=pfs.CommitSet(id=commit.id))
+        return seen[0]
+
+    monkeypatch.setattr(_sync_head, "branch_head", head_of_one_that_is_too_late)
+    assert sync(repo, tree)["changed"]
+    assert repo.files() == CONTENT
 
 
 def files_of(lab: Lab, commit_id: str) -> dict[str, bytes]:

@@ -79,10 +79,10 @@ def _named(path: Path, holder: dict[str, Any], field: str, **defaults: Any) -> l
     complete = [{**wanted, **each} for each in entries]
     for each in complete:
         for name, default in wanted.items():
-            if type(each[name]) is not type(default):  # True is no number
-                raise TransferError(
-                    f"{path}: {name} {each[name]!r} in {field} is no {type(default).__name__}"
-                )
+            value = each[name]
+            # True is a number to Python.
+            if not isinstance(value, type(default)) or isinstance(value, bool) != isinstance(default, bool):
+                raise TransferError(f"{path}: {name} {value!r} in {field} is no {type(default).__name__}")
         checked(each["name"])
     return complete
 
