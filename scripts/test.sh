@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # All tests, stage by stage; goes on after a failure and sums up at the end.
-# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes demo (default: these), style, versions, cluster,
+# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes cluster demo (default: these), style, versions,
 # cluster_all
 # CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs; so does a stage
 # that this machine cannot run, but for those that OPTIONAL_STAGES names.
@@ -220,7 +220,7 @@ stage_cluster_all() { on_cluster "roles and playbooks on the simulated cluster" 
 stage_demo() { check "make demo" demo; }
 
 stages=("$@")
-[ $# -gt 0 ] || stages=(lint unit embedded playbooks nodes demo)
+[ $# -gt 0 ] || stages=(lint unit embedded playbooks nodes cluster demo)
 took=()
 for number in "${!stages[@]}"; do
     printf '\n=== %d/%d %s\n' $((number + 1)) ${#stages[@]} "${stages[$number]}"
