@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Thin verbs; what they do is in scripts/ and testlab/. Everything is made inside of the checkout, but for the test
 # nodes' images and packages, which are kept in the user's cache directory (TESTLAB_CACHE).
-.PHONY: help setup demo report check lint docs test test-versions test-cluster test-cluster-all nodes nodes-down cluster cluster-down stop clean
+.PHONY: help setup demo report check lint docs test test-all test-versions test-cluster nodes nodes-down cluster cluster-down stop clean
 .DEFAULT_GOAL := help
 nodes := build/testlab/nodes/inventory.yml
 simulated := build/testlab/simulated
@@ -12,7 +12,7 @@ $(shell rm -f .venv/*.stamp)
 endif
 
 help: ## List the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-16s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: .venv/demo.stamp .lab/data/iris.csv ## Make .venv with what the demo needs, and the first data sets
 
@@ -43,17 +43,17 @@ lint: .venv/test.stamp .venv/gates.stamp ## All gates of a published collection,
 docs: .venv/test.stamp .venv/gates.stamp ## The documents and the reference as a site: build/docs/index.html
 	@scripts/gates.sh site
 
-test: .venv/test.stamp .venv/gates.stamp ## All tests
+test: .venv/test.stamp .venv/gates.stamp ## All stages of tests, without the tests that are marked slow
 	@scripts/test.sh
+
+test-all: .venv/test.stamp .venv/gates.stamp ## With these: an hour
+	@scripts/test.sh --all
 
 test-versions: .venv/test.stamp ## Unit and contract tests on Debian's newest Python with the newest ansible-core (needs root)
 	@scripts/test.sh versions
 
 test-cluster: .venv/test.stamp ## Tests on a real Kubernetes with simulated GPUs; the first time it is built (needs root)
 	@scripts/test.sh cluster
-
-test-cluster-all: .venv/test.stamp ## These, and what the roles do when the cluster has faults: 25 minutes (needs root)
-	@scripts/test.sh cluster_all
 
 nodes: .venv/demo.stamp ## Two nodes with systemd and simulated GPUs, to try roles on (needs root)
 	@.venv/bin/python -m testlab up --lab nodes gpu1=trixie:2 gpu2=bookworm:1

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-3.0-or-later
 # All tests, stage by stage; goes on after a failure and sums up at the end.
-# Usage: test.sh [STAGE ...]   stages: lint unit embedded playbooks nodes cluster demo (default: these), style, versions,
-# cluster_all
+# Usage: test.sh [--all] [STAGE ...]   stages: lint unit embedded playbooks nodes cluster demo (default: these), style, versions
+# --all: with the tests that are marked slow.
 # CI=true: a test that is skipped counts as failed, since nobody would see that it no longer runs; so does a stage
 # that this machine cannot run, but for those that OPTIONAL_STAGES names.
 set -uo pipefail
@@ -11,6 +11,12 @@ cd "$(dirname "$0")/.." || exit
 export PATH="$PWD/.venv/bin:$PATH:/usr/sbin:/sbin" LC_ALL=C.UTF-8 ANSIBLE_CONFIG="$PWD/ansible.cfg"
 # A copy of the collection that ansible-lint made of an older state would win over the checkout.
 rm -rf .ansible
+if [ "${1:-}" = --all ]; then
+    shift
+else
+    # By the environment, since Molecule starts pytest as well.
+    export PYTEST_ADDOPTS="${PYTEST_ADDOPTS:-} -m 'not slow'"
+fi
 log=$(mktemp)
 gate_results=$(mktemp -d)
 trap finish EXIT
@@ -210,13 +216,7 @@ on_testlab() {
 stage_nodes() { on_testlab nodes build "tests on nodes" tests/nodes -n 3 --dist loadscope --no-loadscope-reorder; }
 
 # Two lanes: the cluster of real nodes is one worker's, those of simulated nodes are the other's.
-on_cluster() { on_testlab cluster "cluster build" "$@" -n 2; }
-stage_cluster() {
-    on_cluster "site.yml, the tutorial and reset.yml on the simulated cluster; roles on simulated nodes" \
-        tests/cluster/test_{site,tutorial,reset,helm,capacity,device_plugin_installs}.py
-}
-# These, and what roles do with faults on real nodes.
-stage_cluster_all() { on_cluster "roles and playbooks on the simulated cluster" tests/cluster; }
+stage_cluster() { on_testlab cluster "cluster build" "tests on clusters" tests/cluster -n 2; }
 stage_demo() { check "make demo" demo; }
 
 stages=("$@")

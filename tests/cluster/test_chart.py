@@ -12,6 +12,8 @@ from ansible_collections.gpulab.pachyderm.plugins.module_utils._chart_pins impor
 from tests.cluster.api import ROOT
 from tests.cluster.clusters import Cluster
 
+pytestmark = pytest.mark.slow
+
 CHART = ROOT / "testlab/charts/pachyderm"
 
 

@@ -16,6 +16,8 @@ from tests.cluster.device_plugin import GPU, NAMESPACE, OBJECTS, ROLE, declared
 from tests.cluster.runs import changed, done, refused, result
 from tests.nodes.labs import Run
 
+pytestmark = pytest.mark.slow
+
 BUSYBOX = "localhost/testlab/busybox:1"
 
 

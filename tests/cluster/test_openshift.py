@@ -13,6 +13,8 @@ from tests.cluster.clusters import Cluster
 from tests.cluster.pachyderm import FILES, Lab, installed
 from tests.cluster.runs import changed, refused, result
 
+pytestmark = pytest.mark.slow
+
 NAMESPACE = "test-openshift"
 KINDS = FILES / "openshift.yml"
 TLS = {"pachyderm_tls_certificate": "CERTIFICATE", "pachyderm_tls_key": "PRIVATE-KEY-OF-THE-TEST"}

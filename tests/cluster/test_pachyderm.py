@@ -21,6 +21,8 @@ from tests.cluster.clusters import Cluster, until
 from tests.cluster.pachyderm import Lab, installed
 from tests.cluster.runs import changed, refused, result
 
+pytestmark = pytest.mark.slow
+
 NAMESPACE = "test-pachyderm"
 TOKEN = "root-token-of-the-test"
 

@@ -16,6 +16,8 @@ from tests.cluster.clusters import Cluster
 from tests.cluster.runs import changed, done, refused, result
 from tests.nodes.labs import Run
 
+pytestmark = pytest.mark.slow
+
 IMAGE = "localhost/testlab/busybox:1"
 INSTALLED: dict[str, Any] = {
     "dynamic_volumes_local_path": True,

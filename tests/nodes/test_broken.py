@@ -12,6 +12,8 @@ import pytest
 from tests.nodes import labs
 from tests.nodes.faults import FAULTS, SAVE
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("n1", "n2")
 TOGETHER = ("--extra-vars", "nodes_serial=2")
 

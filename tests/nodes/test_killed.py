@@ -15,6 +15,8 @@ import pytest
 
 from tests.nodes import labs
 
+pytestmark = pytest.mark.slow
+
 # In the order of a run; the odd ones are bookworm, the even ones trixie.
 KILLED_AT = {
     "k1": "Pin the version",
