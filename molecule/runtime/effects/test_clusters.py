@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+pytestmark = pytest.mark.slow
+
 # Stand-in of both: of their start only that they look for the runtime, take the setting from config.yaml.d,
 # write the file (k3s, pkg/agent/templates and pkg/agent/containerd), and then tell systemd that they run.
 SERVER = r"""#!/bin/sh -e

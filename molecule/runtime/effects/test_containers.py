@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
+pytestmark = pytest.mark.slow
+
 DAEMON = "/etc/docker/daemon.json"
 CRI = "io.containerd.grpc.v1.cri"
 ASKS = "--env NVIDIA_VISIBLE_DEVICES=all"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-pytestmark = pytest.mark.node("bookworm")
+pytestmark = [pytest.mark.slow, pytest.mark.node("bookworm")]
 DAEMON = "/etc/docker/daemon.json"
 ASKS = "--runtime=nvidia --env NVIDIA_VISIBLE_DEVICES=all"
 BOTH = ["nvidia0", "nvidia1"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-pytestmark = pytest.mark.node("trixie")
+pytestmark = [pytest.mark.slow, pytest.mark.node("trixie")]
 PACKAGES = (
     *("nvidia-container-toolkit", "nvidia-container-toolkit-base", "libnvidia-container-tools"),
     "libnvidia-container1",
