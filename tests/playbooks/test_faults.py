@@ -187,6 +187,7 @@ def test_a_stream_that_is_cut(labs: Labs, row: Row, method: str, times: int | No
         goes_on(row, lab, options, usual)
 
 
+@pytest.mark.slow
 @EACH_CALL
 def test_pachd_that_is_killed_before_a_call(
     labs: Labs, row: Row, method: str, monkeypatch: pytest.MonkeyPatch

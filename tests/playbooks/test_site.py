@@ -174,6 +174,7 @@ def test_check_mode_of_an_empty_server_predicts_and_sends_nothing_that_changes(l
     assert not lab.results.exists()
 
 
+@pytest.mark.slow
 def test_changed_settings_restart_the_server_and_keep_its_data(lab: Lab) -> None:
     lab.up()
     pid = lab.pid()
@@ -224,6 +225,7 @@ def test_absent_deletes_no_directory_of_others(lab: Lab) -> None:
     assert (lab.data / "one.txt").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_started_again_with_its_data(lab: Lab) -> None:
     lab.up()
     os.kill(int(lab.pid()), 9)
@@ -292,6 +294,7 @@ def test_verify_fails_when_the_lab_is_not_as_declared(lab: Lab) -> None:
     assert "repo default/gone is declared and does not exist" in run.text
 
 
+@pytest.mark.slow
 def test_verify_counts_declared_pipelines_only_and_prints_no_spec(lab: Lab) -> None:
     lab.up()
     failing = PIPELINES[0] | {
@@ -315,6 +318,7 @@ def test_verify_counts_declared_pipelines_only_and_prints_no_spec(lab: Lab) -> N
     assert not re.search(r"pipeline default/.* $", run.output, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_pipeline_whose_input_was_cut_off_fails_verify_until_site_mends_it(lab: Lab) -> None:
     lab.up()
     data = pfs.Repo.from_uri("data")
@@ -335,6 +339,7 @@ def test_the_report_of_a_lab_that_is_away_says_so(lab: Lab) -> None:
     assert (report["nodes"], report["cluster"], report["changes"]) == ([], None, [])
 
 
+@pytest.mark.slow
 def test_a_stopped_pipeline_is_named_and_started_when_asked(lab: Lab) -> None:
     lab.up()
     lab.client.pps.stop_pipeline(pipeline=COPY)

@@ -75,6 +75,7 @@ def workflow(
     return one
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_finished_by_the_next_one(workflow: Callable[[], Any]) -> None:
     with workflow() as undisturbed:
         status, tasks = undisturbed.run()

@@ -169,6 +169,7 @@ def told(exported: Path) -> dict[str, Any]:
     return {name.removeprefix("pachyderm_workflow_"): value for name, value in variables.items()}
 
 
+@pytest.mark.slow
 def test_an_exported_lab_applied_to_itself_changes_nothing(
     secured: Lab, source: Path, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def there(killed: Workflow) -> dict[str, list[str]]:
     return {kind: sorted(one["name"] for one in found[kind]) for kind in KINDS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill_at", ["Declare the branches", MARKS])
 def test_what_a_killed_run_made_is_pruned(workflow: Callable[[], Any], kill_at: str) -> None:
     with workflow() as killed:
