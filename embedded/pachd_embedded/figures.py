@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from . import directories
 from .pps.model import JobState, PipelineState
 from .store.schema import SCHEMA_VERSION
 
@@ -81,7 +81,4 @@ def _size(path: Path) -> int:
 
 
 def _bytes_below(directory: Path) -> int:
-    total = 0
-    for folder, _folders, names in os.walk(directory):
-        total += sum(_size(Path(folder, name)) for name in names)
-    return total
+    return sum(_size(Path(entry)) for entry in directories.walk(directory, skip_unreadable=True))

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import PACHYDERM_VERSION, __version__
+from . import PACHYDERM_VERSION, __version__, directories
 from .control.client import SOCKET
 from .core import Core
 from .figures import figures
@@ -79,7 +78,7 @@ class Operations:
             self.faults.clear()
             for path in server.settings.data_dir.iterdir():
                 if path.name not in OWN_FILES:
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    directories.remove(path) if path.is_dir() else path.unlink()
             server.core = Core(server.settings)
             server.calls.serve(server.core.servicers())
             server.core.start()

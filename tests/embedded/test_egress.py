@@ -14,6 +14,7 @@ from grpc import StatusCode
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs
 
+from pachd_embedded import directories
 from pachd_embedded.server import Server, Settings
 from tests.contract.lab import Lab
 
@@ -21,10 +22,11 @@ CONTENT = {"/a": b"1", "/d/e/f": random.Random(1).randbytes(3_000_000), "/empty"
 
 
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
+def out(tmp_path: Path) -> Iterator[Path]:
     """The directory that is open."""
     (tmp_path / "out").mkdir()
-    return tmp_path / "out"
+    yield tmp_path / "out"
+    directories.remove(tmp_path / "out")  # it may be too deep for pytest
 
 
 @pytest.fixture
@@ -142,3 +144,16 @@ def test_a_pipeline_with_another_target_is_refused(client: Client, tmp_path: Pat
         with refused(StatusCode.UNIMPLEMENTED, "does not egress to"):
             lab.create(json.dumps(lab.spec("e", repo, "true", egress={"URL": url})))
     assert list(client.pps.list_pipeline()) == []
+
+
+def test_directories_may_be_deep(data: Any, out: Path) -> None:
+    path = "/d" * 1_500 + "/f"
+    data.put({path: b"1"})
+    write(data, f"file://{out}")
+    assert Path(f"{out}{path}").read_bytes() == b"1"
+
+
+def test_a_path_that_is_too_long_is_named(data: Any, out: Path, refused: Any) -> None:
+    data.put({"/d" * 2_100 + "/f": b"1"})
+    with refused(StatusCode.UNKNOWN, "error writing .*/d/d/f: File name too long"):
+        write(data, f"file://{out}")

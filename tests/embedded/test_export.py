@@ -14,6 +14,7 @@ import pytest
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs, pps
 
+from pachd_embedded import directories
 from pachd_embedded.cli import main
 from pachd_embedded.errors import PachError
 from pachd_embedded.server import Server, Settings
@@ -331,3 +332,15 @@ def test_a_pipeline_that_pachd_refuses_is_told_as_it_says_it(pachd: LocalPachd, 
     (directory / "pipelines/default/copy.json").write_text('{"pipeline": {"name": "copy"}}')
     with pytest.raises(PachError, match="no input set"):
         seed(pachd, directory)
+
+
+def test_directories_may_be_deep(start: Start, tmp_path: Path) -> None:
+    deep = "/d" * 1_500 + "/f"
+    first, second = lab_of(server := start()), start("other")
+    data = Data(first.client, "data")
+    data.api.create_repo(repo=data.repo)
+    data.put({deep: b"1"})
+    main(["export", "--address", server.address, "--to", str(tmp_path / "out")])
+    assert seed(LocalPachd(second.core), tmp_path / "out")["files"] == 1
+    assert lab_of(second).files("data") == {deep: "1"}
+    directories.remove(tmp_path / "out")  # it is too deep for pytest

@@ -12,11 +12,12 @@ from grpc import StatusCode
 from pachyderm_sdk import Client
 from pachyderm_sdk.api import pfs
 
+from pachd_embedded import directories
 from pachd_embedded.server import Server, Settings
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Path:
+def opened(tmp_path: Path) -> Iterator[Path]:
     """The directory that is open. It holds the file a, d/b, and a link to a file outside of it."""
     opened = tmp_path / "opened"
     (opened / "d").mkdir(parents=True)
@@ -24,7 +25,8 @@ def opened(tmp_path: Path) -> Path:
     (opened / "d/b").write_bytes(b"b")
     (tmp_path / "secret").write_bytes(b"secret")
     (opened / "link").symlink_to(tmp_path / "secret")
-    return opened
+    yield opened
+    directories.remove(opened)  # it may be too deep for pytest
 
 
 @pytest.fixture
@@ -58,3 +60,11 @@ def test_a_file_that_is_not_there(data: Any, opened: Path, refused: Any) -> None
     with refused(StatusCode.UNKNOWN, "nope.*No such file"):
         put(data, opened / "nope", "/x")
     assert data.history() == []
+
+
+def test_directories_may_be_deep(data: Any, opened: Path) -> None:
+    path = "/d" * 1_500
+    directories.make(f"{opened}{path}")
+    Path(f"{opened}{path}/f").write_bytes(b"1")
+    put(data, opened, "/all", recursive=True)
+    assert data.read(f"/all{path}/f") == b"1"

@@ -12,6 +12,7 @@ import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
 
+from .. import directories
 from ..errors import resource_exhausted, unimplemented, unknown
 from ..store.full import is_full
 from .entries import FileEntry
@@ -60,7 +61,7 @@ class Egress:
     def _write(self, directory: Path, file: FileEntry) -> int:
         target = directory / file.path.lstrip("/")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            directories.make(target.parent)
             # Somebody may have put a link there that leads out.
             if not is_below(target.parent, self._directories):
                 raise unknown(

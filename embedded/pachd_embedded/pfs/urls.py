@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from .. import directories
 from ..errors import unknown
 
 BLOCK_BYTES = 1 << 20
@@ -59,10 +60,11 @@ def _download(url: str, path: str) -> Iterator[tuple[str, bytes]]:
 def _read(source: Path, path: str, recursive: bool) -> Iterator[tuple[str, bytes]]:
     try:
         if recursive and source.is_dir():
-            for child in sorted(source.rglob("*")):
+            for child in sorted(directories.walk(source), key=lambda entry: entry.path):
                 # A link may lead out of what is opened.
-                if child.is_file() and is_below(child, [source]):
-                    yield from _read(child, f"{path.rstrip('/')}/{child.relative_to(source)}", False)
+                if child.is_file() and is_below(Path(child), [source]):
+                    name = child.path.removeprefix(str(source))
+                    yield from _read(Path(child), path.rstrip("/") + name, False)
             return
         with source.open("rb") as file:
             yield path, b""

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+from .. import directories
 from ..pfs.entries import Chunk
 from ..pfs.path_rule import write_refusal
 from ..pfs.service import Pfs
@@ -37,19 +37,14 @@ def lay_out(pfs: Pfs, files: list[tuple[InputFile, bytes | None]], scratch: Path
         top = scratch / "pfs" / file.name
         top.mkdir(exist_ok=True)
         for entry in pfs.files.tree(tree).files(file.path.rstrip("/") or "/"):
-            try:
+            with _told(f"/pfs/{file.name}{entry.path} cannot be written"):
                 target = top / entry.path.lstrip("/")
-                target.parent.mkdir(parents=True, exist_ok=True)
+                directories.make(target.parent)
                 with target.open("wb") as out:
                     for block in [] if file.empty_files else pfs.files.read(entry.chunks):
                         written += out.write(block)
-            except OSError as error:  # such as a name longer than file systems take
-                if is_full(error):
-                    raise
-                text = f"/pfs/{file.name}{entry.path} cannot be written: {error.strerror}"
-                raise DatumFileError(text) from error
         if file.is_dir:
-            (top / file.path.strip("/")).mkdir(parents=True, exist_ok=True)
+            directories.make(top / file.path.strip("/"))
     return written
 
 
@@ -76,24 +71,20 @@ def collect(pfs: Pfs, scratch: Path, writer: ChunkWriter) -> list[tuple[str, lis
         refusal = write_refusal(path)
         if refusal is not None:
             raise DatumFileError(refusal)
-        try:
+        with _told(f"/pfs/out{path} cannot be stored"):
             stored.append((path, pfs.files.store(writer, _blocks(source))))
-        except OSError as error:
-            if is_full(error):
-                raise
-            raise DatumFileError(f"/pfs/out{path} cannot be stored: {error.strerror}") from error
     return stored
 
 
-def remove(directory: Path) -> None:
-    """Delete a directory, whatever modes and depths user code left there."""
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """What the system refuses, such as too long a path, is an error of the datum; a full disk is not."""
     try:
-        shutil.rmtree(directory)
-    except FileNotFoundError:
-        pass
-    except (OSError, RecursionError):
-        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
-            subprocess.run([*command, "--", directory], check=False, stderr=subprocess.DEVNULL)
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise DatumFileError(f"{what}: {error.strerror}") from error
 
 
 def _walk(root: Path) -> Iterator[tuple[str, Path]]:
@@ -107,13 +98,17 @@ def _walk(root: Path) -> Iterator[tuple[str, Path]]:
     while pending:
         directory, above, way = pending.pop()
         way |= {directory}
-        _allow_reading(directory)
-        for name in os.listdir(directory):
+        with _told(f"/pfs/out{above} cannot be stored"):
+            _allow_reading(directory)
+            names = os.listdir(directory)
+        for name in names:
             path = f"{above}/{name}"
-            source = _follow(root, directory / name, path)
-            mode = source.stat().st_mode
+            with _told(f"/pfs/out{path} cannot be stored"):
+                source = _follow(root, directory / name, path)
+                mode = source.stat().st_mode
+                if stat.S_ISREG(mode):
+                    _allow_reading(source)
             if stat.S_ISREG(mode):
-                _allow_reading(source)
                 yield path, source
             elif not stat.S_ISDIR(mode):
                 raise DatumFileError(f"/pfs/out{path} is neither a file nor a directory")

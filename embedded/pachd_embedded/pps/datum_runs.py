@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from .. import directories
 from ..errors import PachError
 from ..pfs.entries import Chunk
 from ..pfs.service import Pfs
 from ..store.chunks import ChunkWriter
 from ..workers.limits import limits_of
 from ..workers.worker import DatumTask, Worker
-from .datum_io import DatumFileError, collect, lay_out, remove, write_env
+from .datum_io import DatumFileError, collect, lay_out, write_env
 from .datum_secrets import secret_env, secret_mounts
 from .datum_sets import datum_sets
 from .datums import Datum, datum_env
@@ -197,7 +198,7 @@ class DatumRunner:
         except PachError as error:  # a secret that was deleted since
             tried.error = error.text
         finally:
-            remove(scratch)
+            directories.remove(scratch)
         return tried
 
     def _report(self, job_run: JobRun, datum: Datum, what: str, tried: _Attempt) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .. import directories
 from ..pfs.service import Pfs
 from ..store.db import Database
 from ..store.tree import TreeStore
@@ -12,7 +13,6 @@ from ..workers.gpus import GpuPool
 from ..workers.worker import Worker
 from .access import PipelineAccess
 from .crons import Crons
-from .datum_io import remove
 from .datum_runs import DatumRunner
 from .defaults import Defaults
 from .egress import Egress
@@ -31,7 +31,7 @@ class Pps:
     def __init__(self, db: Database, pfs: Pfs, worker: Worker, gpus: GpuPool, directory: Path) -> None:
         scratch = directory / "scratch"
         # Left by a server that was killed; what it was doing is done anew.
-        remove(scratch)
+        directories.remove(scratch)
         scratch.mkdir(exist_ok=True)
         self.pfs = pfs
         self.datum_trees = TreeStore(db, weigh=lambda _value: 0)

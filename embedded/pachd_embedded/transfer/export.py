@@ -17,6 +17,7 @@ from typing import Any
 
 from pachyderm_sdk.api import pfs, pps
 
+from .. import directories
 from .layout import FORMAT, MANIFEST, TransferError, file_of_pipeline, files_of_branch
 
 # Reading a file set that holds nothing says that "/" does not exist, so it is looked at first.
@@ -41,7 +42,7 @@ def export(pachd: Any, target: Path, outputs: bool = False) -> dict[str, Any]:
             draft.chmod(0o755)
             os.rename(draft, target)
         except BaseException:
-            shutil.rmtree(draft)
+            directories.remove(draft)
             raise
     except ConnectionError:  # the SDK's, of the address; to Python it is an error of files as well
         raise
@@ -121,9 +122,9 @@ def _write_files(pachd: Any, commit: pfs.Commit, folder: Path) -> None:
         for member in archive:
             path = folder.joinpath(*_parts(member.name))
             if member.isdir():
-                path.mkdir(parents=True, exist_ok=True)
+                directories.make(path)
             elif content := archive.extractfile(member):
-                path.parent.mkdir(parents=True, exist_ok=True)
+                directories.make(path.parent)
                 with path.open("xb") as file:
                     shutil.copyfileobj(content, file, 1 << 20)
 

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import json
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pachyderm_sdk.api import pfs, pps
 
+from .. import directories
 from .layout import FORMAT, MANIFEST, TransferError, checked, file_of_pipeline, files_of_branch
 
 # Of one message.
@@ -101,13 +101,14 @@ def _files(directory: Path, repo: dict[str, Any], branch: dict[str, Any]) -> lis
     if folder.is_symlink() or not folder.is_dir():
         raise TransferError(f"{folder} is no directory")
     found = []
-    for path in sorted(folder.rglob("*")):
-        mode = path.lstat().st_mode
-        if stat.S_ISREG(mode):
-            found.append((f"/{path.relative_to(folder)}", path))
-        elif not stat.S_ISDIR(mode):
-            raise TransferError(f"{path} is neither a file nor a directory")
-    return found
+    try:
+        for entry in directories.walk(folder):
+            if not entry.is_file(follow_symlinks=False):
+                raise TransferError(f"{entry.path} is neither a file nor a directory")
+            found.append((entry.path.removeprefix(str(folder)), Path(entry.path)))
+    except OSError as error:
+        raise TransferError(f"{error.filename}: {error.strerror}") from None
+    return sorted(found)
 
 
 def _refuse_existing(pachd: Any, wanted: list[dict[str, Any]]) -> None:
