@@ -13,7 +13,8 @@ import re
 import shutil
 from typing import Any
 
-from ._container_runtime_docker import parse
+from . import _container_runtime_docker as docker_config
+from ._container_runtime_files import read as read_whole
 from ._container_runtime_types import RuntimeConfigError
 from ._nvidia_node_run import run
 
@@ -108,10 +109,10 @@ def is_stale(info: dict[str, Any], text: str | None) -> bool:
     Docker takes a runtime or a default on SIGHUP, but forgets one, or begins with CDI, only when it starts.
     """
     try:
-        wanted = json.loads(text or "{}")
-    except ValueError:
+        wanted = docker_config.parse(DAEMON_JSON, text)
+    except RuntimeConfigError:
         return False  # Whoever is about to change the file says so.
-    path = (wanted.get("runtimes") or {}).get("nvidia", {}).get("path")
+    path = ((wanted.get("runtimes") or {}).get("nvidia") or {}).get("path")
     if (info.get("Runtimes") or {}).get("nvidia", {}).get("path") != path:
         return True
     default = info.get("DefaultRuntime")
@@ -124,9 +125,9 @@ def is_stale(info: dict[str, Any], text: str | None) -> bool:
 
 
 def config_error(path: str) -> str | None:
-    """Why Docker would not start with this file, if it is no JSON object."""
+    """Why Docker would not start with this file, or why it cannot be merged."""
     try:
-        parse(path, read(path))
+        docker_config.parse(path, read_whole(path))
     except RuntimeConfigError as error:
         return str(error)
     return None

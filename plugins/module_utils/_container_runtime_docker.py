@@ -18,6 +18,7 @@ from ._container_runtime_types import Entry, MissingToolError, Options, Plan, Ru
 RUNTIME = "runtimes.nvidia"
 DEFAULT = "default-runtime"
 CDI = "features.cdi"
+SHIM = ("runtimeType", "options")
 
 
 def present(options: Options, entry: Entry | None, tools: Tools) -> Plan:
@@ -25,8 +26,10 @@ def present(options: Options, entry: Entry | None, tools: Tools) -> Plan:
     text = read(options.config)
     before = dict(entry.before) if entry else {}
     config = parse(options.config, text)
-    keys = Keys(options.config, config, before)
-    keys.set(RUNTIME, {**(keys.get(RUNTIME) or {}), "path": options.runtime_path})
+    keys = Keys(config, before)
+    # Docker does not start with a runtime that has a path beside a shim or its options.
+    others = {key: value for key, value in (keys.get(RUNTIME) or {}).items() if key not in SHIM}
+    keys.set(RUNTIME, {**others, "path": options.runtime_path})
     if options.set_as_default:
         keys.set(DEFAULT, "nvidia")
     elif DEFAULT in before and keys.get(DEFAULT) == "nvidia":
@@ -61,7 +64,7 @@ def without(path: str, text: str | None, entry: Entry | None) -> str | None:
         return entry.original
     before = entry.before if entry else {}
     config = parse(path, text)
-    keys = Keys(path, config, {})
+    keys = Keys(config, {})
     runtime = keys.get(RUNTIME)
     if runtime is not None and (RUNTIME in before or is_nvidias(runtime)):
         former = before.get(RUNTIME)
@@ -83,23 +86,44 @@ def is_nvidias(runtime: Any) -> bool:
 
 
 def parse(path: str, text: str | None) -> dict[str, Any]:
-    """A missing or empty file sets nothing."""
-    if text is None or not text.strip():
+    """A missing or empty file sets nothing. A byte order mark is none of its text, as for Docker."""
+    text = (text or "").lstrip("\ufeff")
+    if not text.strip():
         return {}
     try:
-        config = json.loads(text)
+        config = json.loads(text, object_pairs_hook=lambda pairs: unique(path, pairs))
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise RuntimeConfigError(f"{path}: {place}: not valid JSON: {error.msg}") from error
     if not isinstance(config, dict):
         raise RuntimeConfigError(f"{path}: not a JSON object but a {type(config).__name__}")
+    keys = Keys(config, {})
+    for name in ("runtimes", "features", RUNTIME):
+        value = keys.get(name)
+        if value is not None and not isinstance(value, dict):
+            raise RuntimeConfigError(f"{path}: {name} is not an object; write it as {{...}} or remove it")
     return config
 
 
+def unique(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Docker takes both of two equal keys; written back there would be one."""
+    table: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in table:
+            raise RuntimeConfigError(f"{path}: the key {key} is there twice; make them one")
+        table[key] = value
+    return table
+
+
 def dump(config: dict[str, Any], like: str | None) -> str:
-    """As JSON, indented as `like` is; by four spaces, as Docker's manual does it, if that tells nothing."""
+    """As JSON, indented as `like` is; by four spaces, as Docker's manual does it, if that tells nothing.
+
+    Where all that is not ASCII was escaped, it stays so.
+    """
     found = re.search(r'^([ \t]+)"', like or "", re.MULTILINE)
-    return json.dumps(config, indent=found.group(1) if found else 4, ensure_ascii=False) + "\n"
+    return (
+        json.dumps(config, indent=found.group(1) if found else 4, ensure_ascii=(like or "").isascii()) + "\n"
+    )
 
 
 def validate(options: Options, text: str, tools: Tools) -> None:
@@ -128,13 +152,9 @@ def how_to_apply(old: dict[str, Any], new: dict[str, Any]) -> str:
 class Keys:
     """A configuration by dotted key. `before` gets the former value of each key that is set."""
 
-    def __init__(self, path: str, config: dict[str, Any], before: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], before: dict[str, Any]) -> None:
         self._config = config
         self._before = before
-        for name in ("runtimes", "features", RUNTIME):
-            value = self.get(name)
-            if value is not None and not isinstance(value, dict):
-                raise RuntimeConfigError(f"{path}: {name} is not an object; write it as {{...}} or remove it")
 
     def get(self, key: str) -> Any:
         """Its value, or None."""
@@ -151,9 +171,9 @@ class Keys:
         """Sets a key; None removes it, and the table that only it was in."""
         table, name = self._table(key)
         if value is not None:
-            if table is not self._config:
-                table = self._config.setdefault(key.split(".")[0], table)
             table[name] = value
+            if table is not self._config:
+                self._config[key.split(".")[0]] = table
             return
         table.pop(name, None)
         if not table and table is not self._config:

@@ -92,6 +92,23 @@ def test_docker_without_a_file_or_with_a_broken_one_is_not_stale() -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["[]", "null", '{"runtimes": []}', '{"runtimes": {"nvidia": 1}}', '{"features": 1}']
+)
+def test_a_file_of_another_shape_is_a_broken_one(text: str, tmp_path: Path) -> None:
+    (tmp_path / "daemon.json").write_text(text)
+    assert config_error(str(tmp_path / "daemon.json"))
+    assert not is_stale(answer(), text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " \n", "\ufeff{}", '{"runtimes": null}', '{"runtimes": {"nvidia": null}}']
+)
+def test_a_file_that_says_nothing_of_it_is_like_none(text: str) -> None:
+    assert is_stale(answer(), text)
+    assert not is_stale(answer(path=None), text)
+
+
+@pytest.mark.parametrize(
     ("text", "error"),
     [
         ('{"debug": true}', None),

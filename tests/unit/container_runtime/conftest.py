@@ -89,7 +89,7 @@ class StandIns(Tools):
     def dockerd(self, *arguments: str) -> str:
         if self.docker < "23":
             raise RuntimeConfigError("Status: unknown flag: --validate\nSee 'dockerd --help'., Code: 125")
-        config = json.loads(Path(arguments[-1]).read_text().strip() or "{}")
+        config = json.loads(Path(arguments[-1]).read_text(encoding="utf-8-sig").strip() or "{}")
         known = {"runtimes", "default-runtime", "features", "log-driver", "live-restore"}
         for key in set(config) - known:
             raise RuntimeConfigError(

@@ -78,6 +78,27 @@ def test_no_settings_yet(node: NodeMaker, text: str | None) -> None:
     assert docker.files() == ({} if text is None else {"daemon.json": text})
 
 
+def test_what_docker_reads_as_nothing_is_nothing(node: NodeMaker) -> None:
+    docker = node("docker", '{"runtimes": null, "features": null}')
+    docker.run(cdi=True)
+    assert settings(docker) == {"runtimes": {"nvidia": OURS}, "features": {"cdi": True}}
+
+
+def test_a_byte_order_mark_is_taken_and_given_back(node: NodeMaker) -> None:
+    docker = node("docker", '\ufeff{"log-driver": "local"}')
+    docker.run()
+    assert settings(docker) == {"log-driver": "local", "runtimes": {"nvidia": OURS}}
+    docker.absent()
+    assert docker.files() == {"daemon.json": '\ufeff{"log-driver": "local"}'}
+
+
+def test_escapes_stay(node: NodeMaker) -> None:
+    """Half of a pair is no character by itself: it can be written as an escape only."""
+    docker = node("docker", r'{"log-driver": "\u00e9\ud800"}')
+    docker.run()
+    assert r'"\u00e9\ud800"' in docker.config.read_text()
+
+
 def test_keys_added_by_hand_survive(node: NodeMaker) -> None:
     docker = node("docker", OTHERS)
     docker.run(set_as_default=True, cdi=True)
@@ -126,6 +147,18 @@ def test_a_runtime_set_differently_keeps_its_other_keys(node: NodeMaker) -> None
     assert settings(docker) == {"runtimes": {"nvidia": own}, "default-runtime": "nvidia"}
 
 
+def test_a_runtime_by_its_shim_becomes_one_by_its_path(node: NodeMaker) -> None:
+    """Docker does not start with both, nor with options beside a path; `--validate` finds no fault."""
+    shim = {"runtimeType": "io.containerd.runc.v2", "options": {"BinaryName": OURS["path"]}}
+    text = json.dumps({"runtimes": {"nvidia": shim}})
+    docker = node("docker", text)
+    docker.run()
+    assert settings(docker) == {"runtimes": {"nvidia": OURS}}
+    assert not docker.run()["changed"]
+    docker.absent()
+    assert docker.files() == {"daemon.json": text}
+
+
 def test_nvidia_docker2_is_taken_over_and_leaves_nothing(node: NodeMaker) -> None:
     docker = node("docker", NVIDIA_DOCKER2)
     docker.run()
@@ -148,6 +181,8 @@ def test_nvidia_docker2_alone_is_removed(node: NodeMaker) -> None:
         ('{"runtimes": []}', "runtimes is not an object"),
         ('{"features": 1}', "features is not an object"),
         ('{"runtimes": {"nvidia": "x"}}', "runtimes.nvidia is not an object"),
+        # Docker takes both; only one would be written back.
+        ('{"runtimes": {"a": {}}, "runtimes": {"b": {}}}', "the key runtimes is there twice"),
         ('{"bogus": 1}', "the following directives don't match any configuration option: bogus"),
     ],
 )
