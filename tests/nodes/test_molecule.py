@@ -58,5 +58,6 @@ class TestTestlab(Scenario):
         assert {scenario.name for scenario in Scenario.__subclasses__()} == directories
 
 
+@pytest.mark.slow
 class TestDriver(Scenario):
     name = "driver"

@@ -143,6 +143,7 @@ def fails_once(labs: Labs, row: Row, method: str, **fault: Any) -> None:
             assert row.look(lab) == usual.left
 
 
+@pytest.mark.slow
 @EACH_CALL
 def test_a_call_that_always_fails(labs: Labs, row: Row, method: str) -> None:
     usual = labs.usual(row)
@@ -162,6 +163,7 @@ def test_a_call_that_always_fails(labs: Labs, row: Row, method: str) -> None:
         goes_on(row, lab, options, usual)
 
 
+@pytest.mark.slow
 @EACH_STREAM
 @pytest.mark.parametrize("times", [1, None])
 def test_a_stream_that_is_cut(labs: Labs, row: Row, method: str, times: int | None) -> None:
