@@ -334,13 +334,18 @@ def test_a_pipeline_that_pachd_refuses_is_told_as_it_says_it(pachd: LocalPachd, 
         seed(pachd, directory)
 
 
-def test_directories_may_be_deep(start: Start, tmp_path: Path) -> None:
-    deep = "/d" * 1_500 + "/f"
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "out"
+    directories.remove(tmp_path / "out")  # it is too deep for pytest
+
+
+def test_directories_may_be_deep(start: Start, deep: Path) -> None:
+    path = "/d" * 1_500 + "/f"
     first, second = lab_of(server := start()), start("other")
     data = Data(first.client, "data")
     data.api.create_repo(repo=data.repo)
-    data.put({deep: b"1"})
-    main(["export", "--address", server.address, "--to", str(tmp_path / "out")])
-    assert seed(LocalPachd(second.core), tmp_path / "out")["files"] == 1
-    assert lab_of(second).files("data") == {deep: "1"}
-    directories.remove(tmp_path / "out")  # it is too deep for pytest
+    data.put({path: b"1"})
+    main(["export", "--address", server.address, "--to", str(deep)])
+    assert seed(LocalPachd(second.core), deep)["files"] == 1
+    assert lab_of(second).files("data") == {path: "1"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FileInfoWriter writes what the SDK's own serialization does."""
+"""FileInfoWriter writes what the SDK itself does; a picker that was encoded means what it did."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 import pytest
 from pachyderm_sdk.api import pfs
 
-from pachd_embedded.pfs.model import Commit, Origin, RepoKey
+from pachd_embedded.pfs.model import Commit, CommitRef, Origin, RepoKey
 from pachd_embedded.pfs.snapshot import FileInfo
-from pachd_embedded.servicers.messages import FileInfoWriter
+from pachd_embedded.servicers.messages import FileInfoWriter, picked_commit
 
 COMMIT = Commit(
     seq=1,
@@ -75,3 +75,29 @@ def test_messages_are_those_of_the_sdk(commit: Commit, info: FileInfo) -> None:
     writer = FileInfoWriter(commit)
     assert writer.message(info) == serialized(commit, info)
     assert writer.parsed(info) == pfs.FileInfo.FromString(serialized(commit, info))
+
+
+DATA = pfs.RepoPicker(name=pfs.RepoPickerRepoName(project=pfs.ProjectPicker(name="lab"), name="data"))
+MASTER = pfs.BranchPicker(name=pfs.BranchPickerBranchName(repo=DATA, name="master"))
+HEAD = pfs.CommitPicker(branch_head=MASTER)
+BY_ID = pfs.CommitPicker(id=pfs.CommitPickerCommitByGlobalId(repo=DATA, id=COMMIT.id))
+
+
+@pytest.mark.parametrize(
+    ("picker", "name"),
+    [
+        (HEAD, {"branch": "master"}),
+        (BY_ID, {"id": COMMIT.id}),
+        (pfs.CommitPicker(ancestor=pfs.CommitPickerAncestorOf(offset=2, start=HEAD)), {"id": "master^2"}),
+        (
+            pfs.CommitPicker(branch_root=pfs.CommitPickerBranchRoot(offset=1, branch=MASTER)),
+            {"id": "master.2"},
+        ),
+    ],
+    ids=["branch_head", "id", "ancestor", "branch_root"],
+)
+def test_a_picker_that_was_encoded_means_what_it_did(picker: pfs.CommitPicker, name: dict[str, str]) -> None:
+    received = pfs.CommitPicker.FromString(bytes(picker))
+    for _time in range(2):
+        assert picked_commit(received) == CommitRef(RepoKey("lab", "data"), **name)
+        bytes(received)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import grpc
-from betterproto import encode_varint
+from betterproto import encode_varint, which_one_of
 from pachyderm_sdk.api import pfs
 
 from ..auth.caller import permitted
@@ -74,16 +74,20 @@ def picked_branch(picker: Any) -> BranchKey:
 
 def picked_commit(picker: Any) -> CommitRef:
     """A CommitPicker as the reference that means the same."""
-    if picker.is_set("branch_head"):
-        key = picked_branch(picker.branch_head)
+    # Its is_set is true of every field that was looked at once, as all are when it is encoded.
+    kind, found = which_one_of(picker, "picker")
+    if kind == "branch_head":
+        key = picked_branch(found)
         return CommitRef(key.repo, branch=key.name)
-    if picker.is_set("id"):
-        return CommitRef(picked_repo(picker.id.repo), id=picker.id.id)
-    if picker.is_set("ancestor"):
-        start = picked_commit(picker.ancestor.start)
-        return CommitRef(start.repo, id=f"{start.id or start.branch}^{picker.ancestor.offset}")
-    key = picked_branch(picker.branch_root.branch)
-    return CommitRef(key.repo, id=f"{key.name}.{picker.branch_root.offset + 1}")
+    if kind == "id":
+        return CommitRef(picked_repo(found.repo), id=found.id)
+    if kind == "ancestor":
+        start = picked_commit(found.start)
+        return CommitRef(start.repo, id=f"{start.id or start.branch}^{found.offset}")
+    if kind == "branch_root":
+        key = picked_branch(found.branch)
+        return CommitRef(key.repo, id=f"{key.name}.{found.offset + 1}")
+    raise unknown("commit picker cannot be empty")
 
 
 def picked_repo(picker: Any) -> RepoKey:

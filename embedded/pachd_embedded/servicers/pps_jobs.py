@@ -122,7 +122,7 @@ def _is_listed(request: Any, job: Job, pipeline: Pipeline) -> bool:
 def _is_past(request: Any, job: Job) -> bool:
     """Whether the job comes after the pagination marker, which is a time and exclusive."""
     marker = request.pagination_marker
-    if not request.is_set("pagination_marker") or not marker or marker.timestamp() <= 0:
+    if not marker or marker.timestamp() <= 0:
         return True
     created = when(job.created)
     assert created is not None

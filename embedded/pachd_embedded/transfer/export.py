@@ -107,7 +107,7 @@ def _finished(pachd: Any, info: pfs.BranchInfo) -> pfs.Commit | None:
     commit: pfs.Commit | None = info.head
     while commit is not None and commit.id:
         found = pachd.pfs.inspect_commit(commit=commit)
-        if found.is_set("finished") and found.finished and found.finished.timestamp() > 0:
+        if found.finished and found.finished.timestamp() > 0:
             return pfs.Commit(id=commit.id, repo=info.branch.repo)
         commit = found.parent_commit
     return None
