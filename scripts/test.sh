@@ -186,9 +186,9 @@ stage_versions() {
 }
 
 stage_unit() { tests "unit tests" tests/unit tests/meta tests/testlab tests/report; }
-stage_embedded() { tests "tests of the embedded pachd" tests/embedded tests/contract; }
-# Its tests wait for other processes for a third of their time.
-stage_playbooks() { tests "tests of modules, roles and playbooks" tests/playbooks -n 3; }
+# Their tests wait for other processes for a third of their time, and some take half a minute: who has nothing left helps others.
+stage_embedded() { tests "tests of the embedded pachd" tests/embedded tests/contract -n 3 --dist worksteal; }
+stage_playbooks() { tests "tests of modules, roles and playbooks" tests/playbooks -n 3 --dist worksteal; }
 
 # usable STAGE: whether this machine can run nodes; else the stage is skipped.
 usable() {
