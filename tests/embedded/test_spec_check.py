@@ -170,6 +170,8 @@ def test_an_existing_secret_must_have_the_key() -> None:
         ({"s3Out": True}, "s3_out"),
         ({"transform": {"datumBatching": True}}, "transform.datum_batching"),
         ({"determined": {}}, "determined"),
+        ({"input": pfs_input(name="a/b")}, "an input called 'a/b'"),
+        ({"input": pfs_input(name="a\0b")}, r"an input called 'a\x00b'"),
     ],
 )
 def test_what_is_not_run_here_is_named(changes: dict[str, Any], named: str) -> None:

@@ -107,6 +107,10 @@ class Edits:
         above = step.source_path.rstrip("/")
         for file in list(source.files(step.source_path)):
             target = step.path.rstrip("/") + file.path[len(above) :]
+            if (
+                not target
+            ):  # a file copied to the root: as with one that is added there, nothing is seen of it
+                continue
             if not step.append:
                 self.delete(target, "")
             self.append(target, step.datum, file.chunks)

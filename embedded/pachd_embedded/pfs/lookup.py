@@ -22,7 +22,8 @@ _COMMIT = (
 )
 _ID = re.compile(r"[0-9a-f]{32}")
 # master^, master^2, <id>^^ (or with ~) count back from a commit; master.1 is the branch's first one.
-_ANCESTRY = re.compile(r"(?P<base>[^^~.]*)(?P<back>(?:[\^~]\d*)*)(?:\.(?P<forward>\d+))?")
+# Numbers are of as many digits as an integer of pachd may have.
+_ANCESTRY = re.compile(r"(?P<base>[^^~.]*)(?P<back>(?:[\^~][0-9]{,19})*)(?:\.(?P<forward>[0-9]{1,19}))?")
 
 
 class Lookup:
@@ -150,7 +151,7 @@ class Lookup:
         if not named or parts is None or not parts["base"]:
             raise unknown(f"invalid commit {ref.repo}@{named}: a commit id or a branch is needed")
         commit = self._named(repo, ref, parts["base"], of_branch=not ref.id)
-        for step in re.findall(r"[\^~](\d*)", parts["back"]):
+        for step in re.findall(r"[\^~]([0-9]*)", parts["back"]):
             for _step in range(int(step or 1)):
                 commit = self._parent(commit, named)
         if parts["forward"] is not None:

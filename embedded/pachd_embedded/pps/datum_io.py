@@ -35,7 +35,8 @@ def lay_out(pfs: Pfs, files: list[tuple[InputFile, bytes | None]], scratch: Path
     written = 0
     for file, tree in files:
         top = scratch / "pfs" / file.name
-        top.mkdir(exist_ok=True)
+        with _told(f"/pfs/{file.name} cannot be made"):
+            top.mkdir(exist_ok=True)
         for entry in pfs.files.tree(tree).files(file.path.rstrip("/") or "/"):
             with _told(f"/pfs/{file.name}{entry.path} cannot be written"):
                 target = top / entry.path.lstrip("/")

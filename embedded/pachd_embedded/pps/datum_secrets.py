@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -29,5 +30,5 @@ def secret_mounts(secrets: Secrets, mounts: Iterable[Any], scratch: Path) -> tup
             for key, value in secrets.values(mount.name).items():
                 (directory / key).touch(0o600)
                 (directory / key).write_bytes(value)
-            found.append((mount.mount_path, directory))
+            found.append((posixpath.normpath("/" + mount.mount_path.lstrip("/")), directory))
     return tuple(found)

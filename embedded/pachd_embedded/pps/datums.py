@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from pachd_embedded.errors import unknown
 from pachd_embedded.pfs.glob import Glob
 from pachd_embedded.pps.inputs import as_pfs, children_of, is_set, kinds_of
 
@@ -129,7 +130,7 @@ def _datums_of(node: Any, glob_files: Callable[[Any], Iterable[InputFile]]) -> I
         return _join(_by_key(inner, lambda file: file.join_on), len(inner))
     if "group" in kinds:
         return _group(_by_key(inner, lambda file: file.group_by))
-    raise ValueError(f"input {', '.join(kinds) or 'without a kind'} has no datums")
+    raise unknown("unrecognized input type")
 
 
 def _cross(choices: list[list[tuple[InputFile, ...]]]) -> Iterator[Datum]:

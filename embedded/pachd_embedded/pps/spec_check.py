@@ -82,9 +82,11 @@ def unsupported(request: Any, egress_refusal: Callable[[str], str]) -> str:
         "input.pfs.propagation_spec.never": any(each.propagation_spec.never for each in files),
     }
     names = [name for name, is_used in used.items() if is_used]
-    # Such a name would lead out of the directory that stands for /pfs.
+    # Such a name would lead out of the directory that stands for /pfs, or is none to the system.
     names += [
-        f"an input called {each.name}" for each in inputs if "/" in each.name or each.name in (".", "..")
+        f"an input called {each.name!r}"
+        for each in inputs
+        if "/" in each.name or "\0" in each.name or each.name in (".", "..")
     ]
     url = egress_url(request)
     if not names and url is not None and (reason := egress_refusal(url)):

@@ -141,7 +141,7 @@ def _be_init(description: dict[str, Any], status_fd: int, own_users: bool) -> No
             say(status_fd, f"signal {os.WTERMSIG(status)}")
         else:
             say(status_fd, f"exit {os.WEXITSTATUS(status)}")
-    except OSError as error:
+    except (OSError, ValueError, RecursionError) as error:  # a path with a zero byte, or as deep as none is
         say(status_fd, f"setup {_text(error)}")
     finally:
         os._exit(0)
@@ -201,8 +201,10 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno or 0).lower()
 
 
-def _text(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}" if error.filename else str(error)
+def _text(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def say(status_fd: int, text: str) -> None:

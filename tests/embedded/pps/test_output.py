@@ -117,3 +117,11 @@ def test_a_name_too_long_for_this_machine_is_an_error_of_its_datum(lab: Any) -> 
     assert lab.counts(pipeline) == "FAILURE p1 f1 t2"
     (line,) = lab.logs(pipeline, user=False)
     assert line.endswith(f"/pfs/{repo}/{'n' * 300} cannot be written: File name too long")
+
+
+def test_an_input_name_too_long_for_this_machine_is_an_error_of_its_datum(lab: Any) -> None:
+    node = {"pfs": {"repo": lab.repo(a="x"), "name": "n" * 300, "glob": "/*"}}
+    pipeline = lab.pipeline(node, "true", datum_tries=1)
+    assert lab.counts(pipeline) == "FAILURE f1 t1"
+    (line,) = lab.logs(pipeline, user=False)
+    assert line.endswith(f"/pfs/{'n' * 300} cannot be made: File name too long")

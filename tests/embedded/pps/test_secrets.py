@@ -77,3 +77,21 @@ def test_one_that_was_deleted_since_fails_its_datums(lab: Any, secret: str) -> N
     lab.put(repo, {"a": "1"})
     assert lab.counts(pipeline) == "FAILURE f1 t1"
     assert f'secrets "{secret}" not found' in lab.logs(pipeline, user=False)[-1]
+
+
+@pytest.mark.parametrize(("path", "seen"), [("opt/secret", "/opt/secret"), ("../secret", "/secret")])
+def test_a_path_that_is_not_absolute_begins_at_the_root(lab: Any, secret: str, path: str, seen: str) -> None:
+    mount = {"name": secret, "mount_path": path}
+    pipeline = lab.pipeline(lab.repo(a="1"), f"test -f {seen}/key", transform={"secrets": [mount]})
+    assert lab.counts(pipeline) == "SUCCESS p1 t1", lab.logs(pipeline, user=False)
+
+
+@pytest.mark.parametrize("path", ["/a\0b", "/d" * 1_500], ids=["zero byte", "deep"])
+def test_a_path_that_cannot_be_mounted_is_told(lab: Any, server: Any, secret: str, path: str) -> None:
+    if server.settings.private_pfs:
+        pytest.skip("nothing is mounted without namespaces")
+    mount = {"name": secret, "mount_path": path}
+    pipeline = lab.pipeline(lab.repo(a="1"), "true", transform={"secrets": [mount]}, datum_tries=1)
+    assert lab.counts(pipeline) == "FAILURE f1 t1"
+    (line,) = lab.logs(pipeline, user=False)
+    assert ": cannot isolate the user code: " in line
