@@ -23,7 +23,7 @@ SHIM = ("runtimeType", "options")
 
 def present(options: Options, entry: Entry | None, tools: Tools) -> Plan:
     """daemon.json with the runtime `nvidia`; every other key stays as it is."""
-    text = read(options.config)
+    text = unmarked(read(options.config))
     before = dict(entry.before) if entry else {}
     config = parse(options.config, text)
     keys = Keys(config, before)
@@ -47,7 +47,7 @@ def present(options: Options, entry: Entry | None, tools: Tools) -> Plan:
 
 def absent(options: Options, entry: Entry | None, tools: Tools) -> Plan:
     """daemon.json without NVIDIA's runtime, ours or nvidia-docker2's."""
-    text = read(options.config)
+    text = unmarked(read(options.config))
     new = without(options.config, text, entry)
     if new == text:
         return Plan({}, "reload", None)
@@ -86,9 +86,9 @@ def is_nvidias(runtime: Any) -> bool:
 
 
 def parse(path: str, text: str | None) -> dict[str, Any]:
-    """A missing or empty file sets nothing. A byte order mark is none of its text, as for Docker."""
-    text = (text or "").lstrip("\ufeff")
-    if not text.strip():
+    """A missing or empty file sets nothing."""
+    text = unmarked(text)
+    if text is None or not text.strip():
         return {}
     try:
         config = json.loads(text, object_pairs_hook=lambda pairs: unique(path, pairs))
@@ -103,6 +103,11 @@ def parse(path: str, text: str | None) -> dict[str, Any]:
         if value is not None and not isinstance(value, dict):
             raise RuntimeConfigError(f"{path}: {name} is not an object; write it as {{...}} or remove it")
     return config
+
+
+def unmarked(text: str | None) -> str | None:
+    """Without a byte order mark, which Docker passes over from 23 on, and does not start with before."""
+    return text.lstrip("\ufeff") if text else text
 
 
 def unique(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

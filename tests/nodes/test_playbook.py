@@ -97,12 +97,21 @@ def test_a_first_node_that_fails_stops_the_rest_untouched(
         assert state(lab, name) == before[name]
 
 
-@pytest.mark.parametrize("name", ["nvidia_driver_reboot", "nvidia_docker_restart"])
+@pytest.mark.parametrize(
+    ("variable", "message"),
+    [
+        ("nvidia_driver_reboot=perhaps", "value of nvidia_driver_reboot must be one of"),
+        ("nvidia_docker_restart=perhaps", "value of nvidia_docker_restart must be one of"),
+        ("nvidia_driver_reboots=never", "nvidia_driver_reboots: this role has no such variable"),
+        # Of the role that comes second.
+        ("nvidia_docker_cdi_spec=/tmp/nvidia.yaml", "nvidia_docker_cdi_spec must be a .yaml or .json file"),
+    ],
+)
 def test_a_bad_value_of_either_role_is_refused_before_a_node_is_touched(
-    name: str, lab: labs.Nodes, failing: tuple[dict[str, str], labs.Run]
+    variable: str, message: str, lab: labs.Nodes, failing: tuple[dict[str, str], labs.Run]
 ) -> None:
-    run = lab.run(labs.PLAYBOOK, "--limit", "n2", "--extra-vars", f"{name}=perhaps")
-    assert f"value of {name} must be one of" in run.failure("n2")
+    run = lab.run(labs.PLAYBOOK, "--limit", "n2", "--extra-vars", variable)
+    assert message in run.failure("n2")
     assert state(lab, "n2") == failing[0]["n2"]
 
 

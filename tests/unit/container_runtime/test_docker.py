@@ -84,11 +84,17 @@ def test_what_docker_reads_as_nothing_is_nothing(node: NodeMaker) -> None:
     assert settings(docker) == {"runtimes": {"nvidia": OURS}, "features": {"cdi": True}}
 
 
-def test_a_byte_order_mark_is_taken_and_given_back(node: NodeMaker) -> None:
+def test_a_byte_order_mark_goes_since_an_old_docker_does_not_start_with_it(node: NodeMaker) -> None:
     docker = node("docker", '\ufeff{"log-driver": "local"}')
     docker.run()
     assert settings(docker) == {"log-driver": "local", "runtimes": {"nvidia": OURS}}
     docker.absent()
+    assert docker.files() == {"daemon.json": '{"log-driver": "local"}'}
+
+
+def test_absent_leaves_a_file_that_says_nothing_of_nvidia(node: NodeMaker) -> None:
+    docker = node("docker", '\ufeff{"log-driver": "local"}')
+    assert not docker.absent()["changed"]
     assert docker.files() == {"daemon.json": '\ufeff{"log-driver": "local"}'}
 
 
