@@ -32,6 +32,7 @@ td.n, th.n { text-align: right; padding-right: 1.5rem; }
 .row .q { fill: var(--queue); } .row .good { fill: var(--good); } .row .bad { fill: var(--bad); }
 .row .wait { fill: var(--wait); } .row .run { fill: var(--repo); }
 .ends { margin-left: 14.6rem; display: flex; justify-content: space-between; gap: 1rem; font-size: .8rem; color: var(--soft); }
+.ends span + span { text-align: right; }
 pre { margin: .3rem 0; padding: .6rem; background: var(--panel); border: 1px solid var(--line); border-radius: .4rem;
   font-size: .85rem; white-space: pre-wrap; }
 summary { cursor: pointer; padding: .4rem 0; }
@@ -105,6 +106,10 @@ _CHANGES = """
 """
 
 _MACHINES = """
+{% if not data.nodes and not data.cluster %}
+<section aria-labelledby="machines"><h2 id="machines">Nodes and cluster</h2>
+<p class="soft">The inventory has no GPU nodes and no cluster.</p></section>
+{% else %}
 <section aria-labelledby="nodes"><h2 id="nodes">Nodes</h2>
 {% if data.nodes %}
 <table aria-labelledby="nodes"><thead><tr><th scope="col">Node</th><th scope="col">Health</th><th scope="col">GPUs</th>
@@ -144,6 +149,7 @@ _MACHINES = """
 {% endfor %}
 {% for image in data.cluster.plugins %}<li>device plugin {{ image }}</li>
 {% endfor %}</ul>{% endif %}</section>
+{% endif %}
 """
 
 _PIPELINES = """
@@ -202,7 +208,7 @@ width="{{ [bar.end - bar.run, 3] | max | round(1) }}" height="{{ 16 if bar.job.s
 {% endfor %}
 </svg></div>
 {% endfor %}
-<p class="soft">A thin line is a job that waits, a bar one that runs, blue while it goes on; a higher bar is one that failed.</p>
+<p class="soft">Grey line: the job waited. Bar: it ran, or still does (blue). Taller bar: it failed.</p>
 {% for log in lab.logs %}
 <h3>Last lines of {{ log.pipeline | own }}, job {{ log.job[:8] }}</h3>
 <pre tabindex="0" aria-label="Log of {{ log.pipeline | own }}">{{ log.lines | join('\\n') }}</pre>
@@ -223,7 +229,7 @@ width="{{ [bar.end - bar.run, 3] | max | round(1) }}" height="{{ 16 if bar.job.s
 {%- if not commit.finished %}, open{% endif %}</td>
 <td data-as="made from">
 {%- for source in commit.provenance %}{% set name, at, id = (source | own).partition('@') %}{{ name }}@{{ id[:8] }}
-{%- if not loop.last %}, {% endif %}{% else %}written by a user{% endfor %}</td>\
+{%- if not loop.last %}, {% endif %}{% else %}a user's upload{% endfor %}</td>\
 <td>{{ commit.description }}{% if commit.error %} <span class="bad">{{ commit.error }}</span>{% endif %}</td></tr>
 {% endfor %}
 </tbody></table>{% else %}<p class="soft">There is none.</p>{% endif %}</section>
