@@ -33,6 +33,8 @@ _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 # A date that does not come in so many years (February 30) does not come.
 _YEARS = 5
+# Of a duration of Go, whose nanoseconds are 64 bits.
+_MAX_SECONDS = (2**63 - 1) / 1e9
 
 
 class CronError(ValueError):
@@ -46,7 +48,10 @@ class Every:
     seconds: int
 
     def next(self, after: datetime) -> datetime | None:
-        return after.replace(microsecond=0) + timedelta(seconds=self.seconds)
+        try:
+            return after.replace(microsecond=0) + timedelta(seconds=self.seconds)
+        except OverflowError:  # later than there are dates
+            return None
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,12 @@ class Calendar:
 
     def next(self, after: datetime) -> datetime | None:
         """The first fitting minute after a time; None when there is none."""
+        try:
+            return self._next(after)
+        except OverflowError:  # later than there are dates
+            return None
+
+    def _next(self, after: datetime) -> datetime | None:
         now = after.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
         last_year = now.year + _YEARS
         while now.year <= last_year:
@@ -163,4 +174,7 @@ def _duration(text: str) -> float:
         return 0.0
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise CronError(f'Failed to parse duration @every {text}: time: invalid duration "{text}"')
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds > _MAX_SECONDS:
+        raise CronError(f'Failed to parse duration @every {text}: time: invalid duration "{text}"')
+    return seconds

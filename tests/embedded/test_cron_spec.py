@@ -44,6 +44,17 @@ NEXT = [
 ]
 
 
+@pytest.mark.parametrize("spec", ["@every 1s", "@every 2562047h", "* * * * *", "0 0 30 2 *", "@yearly"])
+def test_there_is_no_tick_after_the_last_date(spec: str) -> None:
+    assert parse(spec).next(datetime.max.replace(tzinfo=UTC)) is None
+
+
+@pytest.mark.parametrize("duration", ["2562048h", "9223372037s", "9" * 400 + "h"])
+def test_a_duration_that_is_too_long_is_none(duration: str) -> None:
+    with pytest.raises(CronError, match="invalid duration"):
+        parse(f"@every {duration}")
+
+
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 

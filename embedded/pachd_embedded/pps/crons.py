@@ -89,7 +89,7 @@ class Crons:
             for info in self._pfs.files.tree(tree).children("/"):
                 try:
                     last = max(last, datetime.fromisoformat(info.path.rpartition("/")[2]).astimezone(UTC))
-                except ValueError:
+                except (ValueError, OverflowError):
                     continue  # a file that somebody else put there
         return parse(cron.spec).next(last)
 

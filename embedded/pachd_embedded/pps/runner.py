@@ -109,7 +109,7 @@ class JobRunner:
         now = self._records.job_by_seq(job.seq)
         if limit is None or now is None or now.started is None:
             return None
-        return max(0.0, now.started + limit - time.time())
+        return min(max(0.0, now.started + limit - time.time()), threading.TIMEOUT_MAX)
 
     def _finish(self, job: Job, base: Job | None, datums: list[Datum], skipped: int) -> None:
         """Output commit, results and state of the job in one transaction.

@@ -87,7 +87,7 @@ class Secrets:
 
     def _read(self, name: str, verb: str) -> dict[str, Any]:
         try:
-            if _NAME.fullmatch(name):  # else it could be a path
+            if len(name) <= _MAX_NAME and _NAME.fullmatch(name):  # else it could be a path
                 return dict(json.loads((self._directory / name).read_text()))
         except FileNotFoundError:
             pass
@@ -123,7 +123,7 @@ def _parsed(file: bytes) -> dict[str, Any]:
         for key, text in _texts(secret, "stringData", name).items()
     }
     for key, text in data.items():
-        if not _KEY.fullmatch(key):
+        if len(key) > _MAX_NAME or key.startswith("..") or key == "." or not _KEY.fullmatch(key):
             raise _invalid(name, f'data[{key}]: Invalid value: "{key}": a valid config key must consist of'
                            " alphanumeric characters, '-', '_' or '.'")  # fmt: skip
         try:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import grpc
@@ -138,3 +139,14 @@ class TestDelete:
         lab.put(repo, {"d": "4"})
         gate.visitor().release()
         assert lab.counts(pipeline) == "SUCCESS p1 s2 t3"
+
+
+def test_a_timeout_of_ten_thousand_years_is_none(
+    lab: Any, gate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than a thread can wait."""
+    failed: list[Any] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    pipeline = lab.pipeline(lab.repo(a="1"), gate.wait(), job_timeout="315576000000s")
+    gate.visitor().release()
+    assert (lab.counts(pipeline), failed) == ("SUCCESS p1 t1", [])

@@ -61,3 +61,20 @@ def test_a_repo_that_is_gone_ends_its_ticks_and_nothing_else(lab: Any, eventuall
     eventually(lambda: ticks(lab, pipeline))
     lab.pfs.delete_repo(repo=lab.data(f"{pipeline}_tick").repo, force=True)
     assert lab.counts(lab.pipeline(lab.repo(a="1"), "true")) == "SUCCESS p1 t1"
+
+
+def test_one_that_is_later_than_there_are_dates_stops_no_other(lab: Any, eventually: Any) -> None:
+    last = {"start": "9999-12-31T23:59:59Z"}
+    lab.pipeline(cron("@every 1s", **last), "true")
+    pipeline = lab.pipeline(cron("@every 1h"), "true")
+    lab.pipeline(cron("* * * * *", **last), "true")
+    eventually(lambda: ticks(lab, pipeline) == names(1, 2))
+
+
+def test_a_file_named_by_a_time_that_is_none_in_utc_is_no_tick(lab: Any, eventually: Any) -> None:
+    pipeline = lab.pipeline(cron("@every 1h"), "true")
+    eventually(lambda: ticks(lab, pipeline) == names(1, 2))
+    lab.put(f"{pipeline}_tick", {"0001-01-01T00:00:00-00:00": "", "9999-12-31T23:59:59-14:00": ""})
+    lab.put(f"{pipeline}_tick", delete=names(2)[0])
+    lab.pipeline(cron("@every 1h"), "true", name=pipeline, update=True)
+    eventually(lambda: names(2)[0] in ticks(lab, pipeline))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grpc import StatusCode
 from pachyderm_sdk.api import pps
 
 VALUE = "an-unlikely-value-3141592653"
@@ -79,7 +80,7 @@ def test_one_that_was_deleted_since_fails_its_datums(lab: Any, secret: str) -> N
     assert f'secrets "{secret}" not found' in lab.logs(pipeline, user=False)[-1]
 
 
-@pytest.mark.parametrize(("path", "seen"), [("opt/secret", "/opt/secret"), ("../secret", "/secret")])
+@pytest.mark.parametrize(("path", "seen"), [("secret", "/secret"), ("../secret", "/secret")])
 def test_a_path_that_is_not_absolute_begins_at_the_root(lab: Any, secret: str, path: str, seen: str) -> None:
     mount = {"name": secret, "mount_path": path}
     pipeline = lab.pipeline(lab.repo(a="1"), f"test -f {seen}/key", transform={"secrets": [mount]})
@@ -95,3 +96,14 @@ def test_a_path_that_cannot_be_mounted_is_told(lab: Any, server: Any, secret: st
     assert lab.counts(pipeline) == "FAILURE f1 t1"
     (line,) = lab.logs(pipeline, user=False)
     assert ": cannot isolate the user code: " in line
+
+
+@pytest.mark.parametrize("key", [".", "..", "..data", "k" * 254])
+def test_a_key_that_is_no_name_of_a_file_is_refused(lab: Any, refused: Any, key: str) -> None:
+    with refused(StatusCode.UNKNOWN, "a valid config key must consist of"):
+        lab.pps.create_secret(name=lab.name("secret"), data={key: VALUE})
+
+
+def test_a_name_too_long_for_this_machine_is_one_that_is_not_there(lab: Any, refused: Any) -> None:
+    with refused(StatusCode.UNKNOWN, 'secrets "n+" not found'):
+        lab.pps.delete_secret(secret=pps.Secret(name="n" * 300))
