@@ -115,11 +115,12 @@ _MACHINES = """
 <table aria-labelledby="nodes"><thead><tr><th scope="col">Node</th><th scope="col">Health</th><th scope="col">GPUs</th>
 <th scope="col">Driver</th><th scope="col">Container toolkit</th><th scope="col">Kernel</th><th scope="col">System</th></tr></thead><tbody>
 {% for node in data.nodes %}
+{% set missing = 'none' if node.kernel else '-' %}
 <tr><th scope="row">{{ node.name }}</th><td>{% if node.problems %}<span class="bad">{{ node.problems | join('; ') }}</span>\
 {% else %}<span class="good">well</span>{% endif %}</td><td data-as="GPUs">
 {% for gpu in node.gpus %}{{ gpu.name }}{% if gpu.memory_mib %}, {{ gpu.memory_mib }} MiB{% endif %}{% if not loop.last %}<br>{% endif %}
-{% else %}none{% endfor %}</td>
-<td data-as="driver">{{ node.driver or 'none' }}</td><td data-as="toolkit">{{ node.toolkit or 'none' }}</td>\
+{% else %}{{ missing }}{% endfor %}</td>
+<td data-as="driver">{{ node.driver or missing }}</td><td data-as="toolkit">{{ node.toolkit or missing }}</td>\
 <td data-as="kernel">{{ node.kernel or '-' }}</td><td data-as="system">{{ node.distribution or '-' }}</td></tr>
 {% endfor %}
 </tbody></table>{% else %}<p class="soft">The inventory has no GPU nodes.</p>{% endif %}</section>

@@ -102,6 +102,14 @@ def test_a_lab_that_is_well_says_so(tmp_path: Path) -> None:
     assert "In all: 8 nvidia.com/gpu lent, 3 in use" in page
 
 
+def test_of_a_node_that_does_not_answer_nothing_is_said_to_be_missing(tmp_path: Path) -> None:
+    write(tmp_path, labs.whole(pipelines=1, jobs=1))
+    page = (tmp_path / "report.html").read_text()
+    asked, away = (page.split(f">{name}</th>")[1].split("</tr>")[0] for name in ("gpu3", "gpu4"))
+    assert 'data-as="driver">none<' in asked
+    assert "none" not in away
+
+
 def test_the_changes_of_a_first_run_are_folded(tmp_path: Path) -> None:
     recorded = tmp_path / "changes"
     change = {"host": "gpu1", "task": "Install", "actions": []}
