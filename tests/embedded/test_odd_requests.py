@@ -29,3 +29,11 @@ def test_a_file_that_is_copied_to_the_root_is_not_seen(data: Any) -> None:
 def test_datums_of_an_input_without_a_kind(client: Client, refused: Any, node: pps.Input) -> None:
     with refused(StatusCode.UNKNOWN, "unrecognized input type"):
         list(client.pps.list_datum(input=node))
+
+
+def test_a_trigger_of_more_bytes_than_there_are_numbers(data: Any, refused: Any) -> None:
+    data.put({"/a": b"1"})
+    with refused(StatusCode.UNKNOWN, "invalid trigger size: invalid size: '9+k'"):
+        data.api.create_branch(
+            branch=data.branch("later"), trigger=pfs.Trigger(branch="master", size="9" * 400 + "k")
+        )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -164,7 +165,10 @@ def _bytes(text: str) -> int:
     found = _SIZE.fullmatch(text)
     if found is None or found[2].lower() in ("i", "ib"):
         raise _invalid_size(text)
-    return int(float(found[1]) * _POWERS[(found[2].lower().rstrip("ib") or " ")])
+    size = float(found[1]) * _POWERS[(found[2].lower().rstrip("ib") or " ")]
+    if math.isinf(size):
+        raise _invalid_size(text)
+    return int(size)
 
 
 def _invalid_size(text: str) -> PachError:
