@@ -7,12 +7,14 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from testinfra.host import Host
 
 DAEMON = "/etc/docker/daemon.json"
 CONFIG = "/etc/containerd/config.toml"
 DROP_IN = "/etc/containerd/conf.d/99-nvidia.toml"
 CRI = "io.containerd.grpc.v1.cri"
+RUNTIME = "/usr/bin/nvidia-container-runtime"
 # Shaped as Docker's own manual does it, and not in the order in which a program would write it.
 KEYS = '{\n  "log-opts": {"max-size": "7m"},\n  "debug": true,\n  "labels": ["rack=3"],\n'
 
@@ -51,6 +53,26 @@ def test_a_runtime_taken_out_of_daemon_json_comes_back_beside_the_keys_of_others
     assert (left["debug"], left["log-opts"]) == (True, {"max-size": "7m"})
     assert list(left)[:4] == ["log-opts", "debug", "labels", "runtimes"]
     assert role().changed == []
+
+
+@pytest.mark.node("trixie")
+def test_docker_starts_with_what_becomes_of_a_runtime_by_its_shim(
+    host: Host,
+    role: Callable[..., Any],
+    write: Callable[[str, str], None],
+    docker_info: Callable[[], dict[str, Any]],
+) -> None:
+    """Docker 23 and newer take one by shim or by path, and do not start with both."""
+    shim = {"runtimeType": "io.containerd.runc.v2", "options": {"BinaryName": RUNTIME}}
+    before = host.file(DAEMON).content_string
+    write(DAEMON, json.dumps({"runtimes": {"nvidia": shim}}))
+    host.check_output("systemctl restart docker")
+    assert role().failed == ""
+    host.check_output("systemctl restart docker")
+    assert docker_info()["Runtimes"]["nvidia"]["path"] == RUNTIME
+    write(DAEMON, before)
+    assert role().failed == ""
+    host.check_output("systemctl restart docker")
 
 
 def test_a_change_of_containerds_own_file_takes_effect(
