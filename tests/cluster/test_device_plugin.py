@@ -125,6 +125,7 @@ def test_a_node_that_is_not_ready_is_named(cluster: Cluster) -> None:
 
 def test_the_smoke_test_sees_a_gpu_or_says_why_it_waits(cluster: Cluster) -> None:
     done(play(cluster, wait=120))
+    lends(cluster, 2)
     smoke = {"smoke_image": BUSYBOX, "smoke_wait": 30, "test_tasks": "verify"}
     run = done(play(cluster, **smoke))
     assert "a pod with one GPU on gpu1 printed: GPU 0: NVIDIA simulated GPU" in run.output
@@ -150,6 +151,8 @@ def test_the_smoke_test_sees_a_gpu_or_says_why_it_waits(cluster: Cluster) -> Non
 
 
 def held(cluster: Cluster) -> int:
-    pods = cluster.get("pods", "--all-namespaces", "--field-selector=status.phase=Running")
+    """By pods that run or are about to."""
+    unfinished = "--field-selector=status.phase!=Succeeded,status.phase!=Failed"
+    pods = cluster.get("pods", "--all-namespaces", unfinished)
     limits = [one.get("resources", {}).get("limits", {}) for pod in pods for one in pod["spec"]["containers"]]
     return sum(int(limit.get(GPU, 0)) for limit in limits)
