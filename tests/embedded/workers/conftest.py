@@ -18,6 +18,7 @@ import pytest
 
 from pachd_embedded.workers.process import DatumTask, ProcessWorker
 from tests.embedded.workers.pretended import DOCKER, PODMAN, Pretended
+from tests.embedded.workers.programs import write_program
 
 EMBEDDED = Path(__file__).resolve().parents[3] / "embedded"
 
@@ -110,8 +111,7 @@ def image(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
             if content.startswith("-> "):
                 path.symlink_to(content[3:])
             else:
-                path.write_text(content, encoding="utf-8")
-                path.chmod(0o755)
+                write_program(path, content)
         return tmp_path / "image"
 
     return make

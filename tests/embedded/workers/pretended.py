@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.embedded.workers.programs import write_program
+
 # Notes each call; answers as docker (or podman) would that has an image `there`, but for what the file
 # `said` beside it, a script of sh, says otherwise.
 PRETENDED = """\
@@ -31,8 +33,7 @@ class Pretended:
         self.program = directory / name
         self._directory = directory
         (directory / "out").mkdir()
-        self.program.write_text(PRETENDED.format(here=directory, version=version, info=info))
-        self.program.chmod(0o755)
+        write_program(self.program, PRETENDED.format(here=directory, version=version, info=info))
         self.says("")
 
     def says(self, script: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from pachd_embedded.workers import gpus
 from pachd_embedded.workers.gpus import GpuPool
+from tests.embedded.workers.programs import write_program
 
 SOON = 8.0  # seconds
 UUIDS = ["GPU-aaaa", "GPU-bbbb"]
@@ -24,8 +25,7 @@ def nvidia_smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     def make(script: str) -> None:
         program = tmp_path / "bin" / "nvidia-smi"
         program.parent.mkdir()
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
+        write_program(program, f"#!/bin/sh\n{script}\n")
         monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
 
     return make
