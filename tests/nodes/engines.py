@@ -50,7 +50,7 @@ export CONTAINERS_CONF={top}/containers.conf PATH="{path}"
 exec unshare --mount --propagation private sh -c '
     mountpoint -q /sys/fs/cgroup/unified && umount /sys/fs/cgroup/unified
     mount -t overlay -o lowerdir={top}/etc:/etc overlay /etc
-    exec podman --root {top}/root --runroot {top}/run --tmpdir {top}/tmp \\
+    exec podman --root {top}/root --runroot {run}/containers --tmpdir {run}/libpod \\
         --network-config-dir {top}/net "$@"' sh "$@"
 """
 
@@ -90,12 +90,14 @@ def podman() -> Iterator[Podman]:
     parent = cache.directory()
     parent.mkdir(parents=True, exist_ok=True)
     top = Path(tempfile.mkdtemp(prefix="engine-", dir=parent))
+    # podman refuses a runroot of more than 50 characters, and a cache may lie deep.
+    run = Path(tempfile.mkdtemp(prefix="gpulab-engine-", dir="/run"))
     (top / "containers.conf").write_text(CONF)
     (top / "etc/cdi").mkdir(parents=True)
     (top / "net").mkdir()
     (top / "etc/cdi/nvidia.json").write_text(json.dumps(CDI))
     program = top / "podman"
-    program.write_text(SCRIPT.format(top=top, path=host.path()))
+    program.write_text(SCRIPT.format(top=top, run=run, path=host.path()))
     program.chmod(0o755)
     engine = Podman(program)
     try:
@@ -103,6 +105,7 @@ def podman() -> Iterator[Podman]:
     finally:
         engine("rm", "--all", "--force", "--volumes", "--time", "0", check=False)
         shutil.rmtree(top)
+        shutil.rmtree(run)
 
 
 def _fill(root: Path, files: dict[str, str]) -> None:

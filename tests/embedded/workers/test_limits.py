@@ -288,7 +288,7 @@ def test_without_groups_each_process_is_limited_and_that_is_said(datums: Any) ->
 
 def test_without_groups_address_space_may_be_reserved(datums: Any) -> None:
     """As CUDA and others do: a limit on it would end them."""
-    code = "import mmap; print(len(mmap.mmap(-1, 1 << 36, prot=mmap.PROT_READ)) >> 30)"
+    code = "from mmap import *; print(len(mmap(-1, 1 << 36, MAP_PRIVATE, PROT_READ)) >> 30)"
     datum = datums.run(sys.executable, "-c", code, limits=Limits(memory=64 * MEBI))
     assert datum.lines == ["64"]
 
