@@ -200,8 +200,14 @@ def test_an_engine_that_refuses_is_the_error(
 ) -> None:
     pretended.says("[ $1 != create ] || { echo 'Error: no subuid ranges' >&2; exit 125; }")
     assert run(worker, task("x")) == ("container engine: no subuid ranges", [])
-    # Perhaps the image has gone: it is looked for before the next job.
-    assert not worker.image("there").ready
+
+
+def test_an_image_that_has_gone_is_missed_by_the_next_job(
+    worker: ContainerWorker, pretended: Pretended, task: Any
+) -> None:
+    pretended.says("case $1 in create | image) echo 'Error: no such image' >&2; exit 125 ;; esac")
+    assert run(worker, task("x"))[0] == "container engine: no such image"
+    poll(lambda: "ErrImagePull" in worker.image("there").reason)
 
 
 def test_a_variable_that_no_process_can_have(worker: ContainerWorker, task: Any) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,8 +21,12 @@ def kept(docker: Pretended) -> Images:
     return Images(Engine(str(docker.program)))
 
 
-def test_an_image_is_not_ready_before_it_was_looked_for(kept: Images) -> None:
+def test_an_image_is_not_ready_before_it_was_looked_for(
+    kept: Images, docker: Pretended, tmp_path: Path
+) -> None:
+    docker.says(f"until [ -e '{tmp_path}/go' ]; do sleep 0.01; done")
     assert not kept.state("there").ready
+    (tmp_path / "go").touch()
     poll(lambda: kept.state("there").ready)
 
 
