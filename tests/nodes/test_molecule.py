@@ -46,6 +46,7 @@ class TestRuntime(Scenario):
     name = "runtime"
 
 
+@pytest.mark.slow
 class TestDriverDebian(Scenario):
     name = "driver_debian"
 

@@ -193,6 +193,7 @@ def test_the_role_says_what_it_refuses_and_what_it_would_delete(process: Process
     assert process.status()["serves"] is True
 
 
+@pytest.mark.slow
 def test_what_it_needs_is_installed_where_asked(tmp_path: Path) -> None:
     venv, state = tmp_path / "some venv", tmp_path / "lab"
     variables = {"pachyderm_embedded_venv": str(venv), "pachyderm_embedded_python": sys.executable}

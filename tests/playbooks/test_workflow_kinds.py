@@ -134,6 +134,7 @@ def source(tmp_path: Path) -> Path:
     return tmp_path / "source"
 
 
+@pytest.mark.slow
 def test_every_kind(secured: Lab, source: Path, tmp_path: Path) -> None:
     variables = declared(secured, source)
 
